@@ -1,0 +1,1 @@
+"""Motion of an avatar: clips, posing, glTF files and videos."""
