@@ -52,9 +52,9 @@ def sample_motion(fps: float = 30, seconds: float = SAMPLE_SECONDS) -> Motion:
     times = np.arange(round(seconds * fps) + 1) / fps
     pace = times * (SAMPLE_SECONDS / seconds)
     tracks = {name: _eased(keys, pace) for name, keys in _keys().items()}
+    tracks |= _gaze(*(_eased(keys, pace) for keys in _GAZE))
     blinks = np.max([_blink(times - at * seconds / SAMPLE_SECONDS) for at in _BLINKS], axis=0)
-    for name, value in both("eyeBlink", 1.0).items():
-        tracks[name] = value * blinks
+    tracks |= dict.fromkeys(both("eyeBlink", 1.0), blinks)
     weights = np.stack([tracks.get(name, np.zeros(len(times))) for name in ARKIT_NAMES], axis=1)
     rotations = np.zeros((len(times), len(JOINT_NAMES), 3))
     rotations[:, _NECK] = np.stack([_eased(keys, pace) for keys in _HEAD], axis=1) + _sway(pace)
@@ -70,7 +70,7 @@ _HEAD = (
     # pitch about +X (down is positive), yaw about +Y (to the head's left is positive), roll about +Z
     ((0, 0), (1.9, 0), (2.3, -0.06), (2.7, 0), (3.3, 0.04), (4.4, 0.05), (4.9, 0.0), (5.4, 0.07),
      (5.9, 0.0), (6.5, 0.03), (7.0, -0.09), (7.5, -0.07), (8.3, 0)),
-    ((0, 0), (0.6, 0), (1.1, 0.24), (1.5, 0.24), (2.1, -0.24), (2.4, -0.22), (2.9, 0), (4.8, 0.07),
+    ((0, 0), (0.6, 0), (1.1, 0.24), (1.5, 0.24), (2.2, -0.24), (2.45, -0.22), (2.9, 0), (4.8, 0.07),
      (5.6, -0.06), (6.4, 0), (8.3, 0)),
     ((0, 0), (2.9, 0), (3.4, 0.06), (4.0, 0.06), (4.6, 0), (5.2, -0.03), (6.2, 0), (7.1, -0.03), (8.3, 0)),
 )  # fmt: skip
@@ -111,7 +111,7 @@ _SURPRISE = ((6.6, 0), (6.9, 1), (7.35, 0.9), (7.7, 0))
 
 
 def _keys() -> dict[str, list[tuple[float, float]]]:
-    """Return the key frames (time, weight) of every expression that moves, but for the blinks."""
+    """Return the key frames (time, weight) of the expressions that move, but for lids and gaze."""
     keys: dict[str, list] = {}
     for curve, preset in ((_SMILE, "smile"), (_SURPRISE, "surprise")):
         for name, weight in PRESETS[preset].items():
@@ -125,14 +125,20 @@ def _keys() -> dict[str, list[tuple[float, float]]]:
         keys.setdefault(name, []).extend(
             [(1.6, 0), (1.9, 0.35), (2.3, 0.3), (2.6, 0), (5.1, 0), (5.3, 0.3), (5.6, 0)]
         )
-    left, up = _GAZE
-    for sign, out_eye, in_eye in ((1, "Left", "Right"), (-1, "Right", "Left")):
-        track = [(time, max(sign * value, 0.0)) for time, value in left]
-        keys[f"eyeLookOut{out_eye}"] = keys[f"eyeLookIn{in_eye}"] = track
-    for side in ("Left", "Right"):
-        keys[f"eyeLookUp{side}"] = [(time, max(value, 0.0)) for time, value in up]
-        keys[f"eyeLookDown{side}"] = [(time, max(-value, 0.0)) for time, value in up]
     return keys
+
+
+def _gaze(left: np.ndarray, up: np.ndarray) -> dict[str, np.ndarray]:
+    """Turn both eyes alike to the head's left and up: one eye looks out where the other looks in."""
+    towards_left, towards_right = left.clip(0), (-left).clip(0)
+    return {
+        "eyeLookOutLeft": towards_left,
+        "eyeLookInRight": towards_left,
+        "eyeLookInLeft": towards_right,
+        "eyeLookOutRight": towards_right,
+        **dict.fromkeys(both("eyeLookUp", 1.0), up.clip(0)),
+        **dict.fromkeys(both("eyeLookDown", 1.0), (-up).clip(0)),
+    }
 
 
 def _eased(keys, times: np.ndarray) -> np.ndarray:

@@ -63,15 +63,15 @@ class Poser:
 def pose_vertices(
     part: Part, joints: np.ndarray, weights: np.ndarray, rotations: np.ndarray
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Pose `part` once or for a batch; see `Poser.pose`, which is quicker where the same part is posed again."""
+    """Pose `part` once or for a batch; see `Poser.pose`, the quicker way to pose one part often."""
     return Poser.of(part, joints).pose(weights, rotations)
 
 
 def joint_transforms(joints: np.ndarray, rotations: np.ndarray) -> np.ndarray:
     """Return (..., 5, 3, 4) matrices that take rest positions to posed ones, per joint.
 
-    Each is the joint's world matrix times its inverse bind matrix (glTF 2.0, 3.7.3; equation 3 of SMPL, Loper et
-    al. 2015). joints: (5, 3) rest positions, metres; rotations: (..., 5, 3) axis-angle.
+    Each is the joint's world matrix times its inverse bind matrix (glTF 2.0, 3.7.3; equation 3 of SMPL,
+    Loper et al. 2015). joints: (5, 3) rest positions, metres; rotations: (..., 5, 3) axis-angle.
     """
     local = matrices(rotations)
     world_rotation, world_place = [], []
