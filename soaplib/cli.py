@@ -1,0 +1,173 @@
+"""The command `soap`: run a portrait, look at a run, and see whether this machine can do it."""
+
+import argparse
+import json
+import os
+import pathlib
+import sys
+import time
+
+from soaplib import __version__
+from soaplib.errors import UserError
+
+RUNS = pathlib.Path("papermill_runs")
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Run the command line and return the exit code.
+
+    0: done, and for `soap run` the avatar is whole. 1: a defect, or (doctor) something is missing. 2: a mistake in what
+    was given, told in one sentence on stderr. 130: interrupted; finished stages stay.
+    """
+    options = _parser().parse_args(arguments)
+    try:
+        return options.command(options)
+    except UserError as error:
+        print(f"soap: {error}", file=sys.stderr)
+        return 2
+    except KeyboardInterrupt:
+        print(
+            "soap: interrupted; finished stages stay, and the same command goes on from there.",
+            file=sys.stderr,
+        )
+        return 130
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="soap", description="One portrait in, one rigged, textured, animatable head out."
+    )
+    parser.add_argument("--version", action="version", version=f"soap {__version__}")
+    commands = parser.add_subparsers(title="commands", required=True, metavar="COMMAND")
+
+    run = commands.add_parser("run", help="make an avatar of a portrait", description=_run.__doc__)
+    run.add_argument("portrait", metavar="PORTRAIT", help="image file, or the name of a sample: astronaut")
+    run.add_argument("--run-dir", type=pathlib.Path, help=f"folder of the run [{RUNS}/<name of the picture>]")
+    run.add_argument("--profile", default="standard", help="standard, or draft for a quick look [standard]")
+    run.add_argument(
+        "-p", dest="parameters", action="append", default=[], metavar="NAME=VALUE",
+        help="a notebook's parameter, may be repeated; the value is JSON or plain text",
+    )  # fmt: skip
+    run.add_argument(
+        "--from", dest="from_stage", metavar="STAGE", help="run anew from this stage on: 3, fitting, ..."
+    )
+    run.add_argument("--until", dest="until_stage", metavar="STAGE", help="stop after this stage")
+    run.add_argument(
+        "--landmarks", type=pathlib.Path, metavar="FILE.json", help="landmarks, where no face is found"
+    )
+    run.add_argument("--seed", type=int, default=0, help="seed of all that is random [0]")
+    run.set_defaults(command=_run)
+
+    doctor = commands.add_parser("doctor", help="tell whether this machine can make avatars")
+    doctor.add_argument("--json", action="store_true", help="print JSON")
+    doctor.add_argument("--build", action="store_true", help="build the cached head model if it is not there")
+    doctor.set_defaults(command=_doctor)
+
+    view = commands.add_parser("view", help="open the report of a run")
+    view.add_argument("run", type=pathlib.Path, metavar="RUN", help="folder of the run")
+    view.add_argument("--no-open", action="store_true", help="only write the report and print its path")
+    view.set_defaults(command=_view)
+    return parser
+
+
+def _run(options) -> int:
+    """Make an avatar: six notebooks, executed in order into the run folder. A finished stage is kept as long as
+    nothing it depends on has changed, so an interrupted run goes on where it was."""
+    from soaplib.runs import RunError, find_portrait, run_portrait
+    from soaplib.runs.bars import Bars
+    from soaplib.runs.parameters import parse_parameters
+
+    begun = time.perf_counter()
+    parameters = parse_parameters(options.parameters)
+    portrait = find_portrait(options.portrait)
+    _check_input(portrait, options.landmarks)
+    run_dir = options.run_dir or RUNS / portrait.stem
+    progress = Bars()
+    try:
+        manifest = run_portrait(
+            portrait,
+            run_dir,
+            profile=options.profile,
+            parameters=parameters,
+            landmarks=options.landmarks,
+            seed=options.seed,
+            from_stage=options.from_stage,
+            until_stage=options.until_stage,
+            progress=progress,
+        )
+    except RunError as error:
+        print(f"soap: {error}", file=sys.stderr)
+        return 1
+    finally:
+        progress.close()
+    seconds = time.perf_counter() - begun
+    for note in (note for stage in manifest.stages for note in stage["notes"]):
+        print(f"  {note}")
+    if not manifest.complete:
+        print(
+            f"Stopped after {options.until_stage} as asked, {seconds:.0f} s; `soap run` without --until goes on."
+        )
+        return 0
+    print(f"The avatar is {run_dir / 'avatar.glb'} ({seconds:.0f} s); look at it with: soap view {run_dir}")
+    return 0
+
+
+def _check_input(portrait: pathlib.Path, landmarks: pathlib.Path | None) -> None:
+    """Raise UserError for a picture or landmarks that cannot be read, before anything is made."""
+    from soaplib.portrait import read_landmarks, read_picture
+
+    read_picture(portrait)
+    if landmarks is not None:
+        read_landmarks(landmarks)
+
+
+def _doctor(options) -> int:
+    from soaplib.runs.doctor import examine
+
+    if options.build:
+        from soaplib.head import load_head
+
+        print("Building the head model, once (a minute or two) ...", file=sys.stderr)
+        load_head()
+    found = examine()
+    if options.json:
+        print(json.dumps(found, indent=1))
+    else:
+        for check in found["checks"]:
+            sign = "ok  " if check["ok"] else ("MISS" if check["needed"] else "-   ")
+            print(
+                f"{sign} {check['name']:<22} {check['found']}"
+                + (f"\n     {check['mend']}" if check["mend"] else "")
+            )
+        print(
+            "A full run can work here."
+            if found["ok"]
+            else "A full run cannot work here yet: mend what is missing."
+        )
+    return 0 if found["ok"] else 1
+
+
+def _view(options) -> int:
+    from soaplib.runs.manifest import read_manifest
+    from soaplib.viewing.report import write_report
+
+    record = options.run / "run.json"
+    if read_manifest(options.run) is None:
+        raise UserError(
+            f"There is no run in {options.run}; make one with: soap run PORTRAIT --run-dir {options.run}."
+        )
+    report = options.run / "report.html"
+    if not report.exists() or report.stat().st_mtime < record.stat().st_mtime:
+        write_report(options.run)
+    print(report)
+    if not options.no_open and _has_display():
+        import webbrowser
+
+        webbrowser.open(report.resolve().as_uri())
+    return 0
+
+
+def _has_display() -> bool:
+    return sys.platform in ("darwin", "win32") or bool(
+        os.environ.get("DISPLAY") or os.environ.get("WAYLAND_DISPLAY")
+    )

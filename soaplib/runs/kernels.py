@@ -1,0 +1,98 @@
+"""Kernels of this very interpreter, the next one warmed up while the present one works."""
+
+import contextlib
+import os
+import pathlib
+import shutil
+import sys
+import tempfile
+
+START_SECONDS = 300
+"""How long a kernel may take to answer: a cold disk and a loaded machine included."""
+
+
+class Kernels:
+    """Start kernels for one run; at most one spare is kept, started ahead with a notebook's imports done.
+
+    Importing torch, numba and the like costs seconds in every new kernel; a spare pays them on the second core
+    while the stage before computes. Each kernel is a process of its own, so a stage never sees another's memory.
+    """
+
+    def __init__(self, cwd: pathlib.Path):
+        self._cwd = cwd
+        # Short and private: a socket's path may hold about 100 characters, and a home folder may be read-only.
+        self._folder = pathlib.Path(tempfile.mkdtemp(prefix="soap-"))
+        self._spare = None
+        self._clients = []
+        self._count = 0
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        if self._spare is not None:
+            self.stop(self._spare)
+        for client in self._clients:
+            client.stop_channels()
+        shutil.rmtree(self._folder, ignore_errors=True)
+
+    def warm(self, imports: str) -> None:
+        """Start the spare kernel if there is none, and let it run `imports` in a namespace that is thrown away."""
+        if self._spare is None:
+            self._spare = self._start(imports)
+
+    def take(self):
+        """Return a running kernel's manager: the spare, or a new one."""
+        manager, self._spare = self._spare or self._start(""), None
+        return manager
+
+    @staticmethod
+    def stop(manager) -> None:
+        """End a kernel at once."""
+        from jupyter_core.utils import run_sync
+
+        with contextlib.suppress(RuntimeError, ProcessLookupError):
+            run_sync(manager.shutdown_kernel)(now=True)
+
+    def _start(self, imports: str):
+        from jupyter_client import AsyncKernelManager
+        from jupyter_client.blocking import BlockingKernelClient
+        from jupyter_core.utils import run_sync
+
+        self._count += 1
+        manager = AsyncKernelManager(
+            kernel_name="python3",
+            kernel_spec_manager=_specs(),
+            connection_file=str(self._folder / f"kernel{self._count}.json"),
+            # Sockets of the file system: no race for a free port (papermill issue 511).
+            transport="tcp" if os.name == "nt" else "ipc",
+            ip="127.0.0.1" if os.name == "nt" else str(self._folder / f"kernel{self._count}-ipc"),
+        )
+        environment = dict(os.environ)
+        environment["IPYTHONDIR"] = str(
+            self._folder / "ipython"
+        )  # a person's start-up files do not change a run
+        environment["PYTHONHASHSEED"] = "0"
+        environment["PYDEVD_DISABLE_FILE_VALIDATION"] = "1"
+        run_sync(manager.start_kernel)(cwd=str(self._cwd), env=environment)
+        if imports:
+            client = BlockingKernelClient()
+            client.load_connection_info(manager.get_connection_info())
+            client.start_channels(iopub=False, stdin=False, hb=False, control=False)
+            # An import that fails here fails again in the notebook, where it can be read.
+            client.execute(f"exec({imports!r}, {{}})", silent=True, store_history=False, allow_stdin=False)
+            self._clients.append(client)  # its socket stays: the kernel is not there yet to take the message
+        return manager
+
+
+def _specs():
+    """Return a kernel spec manager that knows only this interpreter, whatever kernels a person has installed."""
+    from jupyter_client.kernelspec import KernelSpec, KernelSpecManager
+
+    class ThisPython(KernelSpecManager):
+        def get_kernel_spec(self, kernel_name):
+            argv = [sys.executable, "-m", "ipykernel_launcher", "-f", "{connection_file}"]
+            argv.append("--HistoryManager.hist_file=:memory:")
+            return KernelSpec(argv=argv, display_name="Python 3", language="python")
+
+    return ThisPython()
