@@ -1,0 +1,38 @@
+"""A differentiable rasteriser on the CPU, cameras, shading, and pictures made with them.
+
+Four operations in the manner of nvdiffrast (Laine et al., "Modular Primitives for High-Performance
+Differentiable Rendering", 2020): `rasterize`, `interpolate`, `texture`, `antialias`. They are torch autograd
+functions over numba kernels; the same input gives the same bits at any number of threads, backward too.
+"""
+
+import importlib
+
+_HOMES = {
+    "rasterise": ("rasterize",),
+    "interpolation": ("interpolate",),
+    "texturing": ("texture",),
+    "antialiasing": ("antialias", "mesh_edges"),
+    "cameras": (
+        "camera_rotation", "clip_positions", "orthographic", "perspective", "project", "turn",
+    ),
+    "shading": (
+        "camera_normals", "face_normals", "lambert", "shade_sh", "spherical_harmonics", "vertex_normals",
+    ),
+    "pictures": ("Rendering", "draw", "render_views"),
+}  # fmt: skip
+_HOME_OF = {name: home for home, names in _HOMES.items() for name in names}
+
+__all__ = sorted(_HOME_OF)
+
+
+def __getattr__(name):
+    """Import a public name's module on first use, so that `import soaplib.render` costs nothing."""
+    if name not in _HOME_OF:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    value = getattr(importlib.import_module(f"{__name__}.{_HOME_OF[name]}"), name)
+    globals()[name] = value
+    return value
+
+
+def __dir__():
+    return __all__

@@ -1,0 +1,204 @@
+import types
+
+import numpy as np
+import pytest
+import torch
+from test_render_rasterise import ball
+
+from soaplib.render import (
+    camera_normals,
+    draw,
+    face_normals,
+    lambert,
+    mesh_edges,
+    orthographic,
+    perspective,
+    render_views,
+    shade_sh,
+    spherical_harmonics,
+    turn,
+    vertex_normals,
+)
+
+FRONT = orthographic(np.eye(3), 20.0, (24.0, 24.0))
+
+
+def part(vertices, faces, colour, alpha=False, double_sided=False, normals=None):
+    texture = np.broadcast_to(np.asarray(colour, np.uint8), (4, 4, len(colour))).copy()
+    vertices = np.asarray(vertices, np.float32)
+    return types.SimpleNamespace(
+        name="thing", vertices=vertices, normals=vertices if normals is None else normals,
+        faces=np.asarray(faces, np.int32), uv=np.full((len(vertices), 2), 0.5, np.float32),
+        texture=texture, alpha=alpha, double_sided=double_sided,
+    )  # fmt: skip
+
+
+def square(z, half=0.5):
+    return [[-half, -half, z], [half, -half, z], [half, half, z], [-half, half, z]], [[0, 1, 2], [0, 2, 3]]
+
+
+def test_normals_by_hand_and_of_a_ball():
+    vertices, faces = ball(24, 36)
+    torch.testing.assert_close(vertex_normals(vertices, faces), vertices, atol=0.03, rtol=0)
+    assert ((face_normals(vertices, faces) * vertices[faces].mean(1)).sum(-1) > 0).all()
+    # Two faces on a ridge, areas 1/2 and 1: the shared vertices lean to the larger.
+    ridge = torch.tensor([[0.0, 0, 0], [0, 1, 0], [-1, 0, 0], [0, 0, -2]])
+    normals = vertex_normals(ridge, torch.tensor([[0, 1, 2], [0, 3, 1]]))
+    torch.testing.assert_close(normals[2], torch.tensor([0.0, 0, 1]))
+    torch.testing.assert_close(normals[3], torch.tensor([1.0, 0, 0]))
+    torch.testing.assert_close(normals[0], torch.tensor([2.0, 0, 1]) / 5**0.5)
+
+
+def test_normals_are_differentiable_and_batched():
+    g = torch.Generator().manual_seed(0)
+    vertices = torch.randn(2, 5, 3, generator=g, dtype=torch.float64, requires_grad=True)
+    faces = torch.tensor([[0, 1, 2], [2, 1, 3], [0, 2, 3], [4, 1, 0]])
+    assert torch.autograd.gradcheck(lambda v: vertex_normals(v, faces), vertices)
+    assert torch.autograd.gradcheck(lambda v: face_normals(v, faces), vertices)
+    assert torch.equal(vertex_normals(vertices, faces)[1], vertex_normals(vertices[1], faces))
+    with pytest.raises(ValueError, match="faces index"):
+        vertex_normals(vertices, faces + 1)
+
+
+def test_light():
+    g = torch.Generator().manual_seed(0)
+    n = torch.nn.functional.normalize(torch.randn(200_000, 3, generator=g, dtype=torch.float64), dim=-1)
+    y = spherical_harmonics(n)
+    gram = y.T @ y * (4 * torch.pi / len(n))
+    torch.testing.assert_close(gram, torch.eye(9, dtype=torch.float64), atol=0.03, rtol=0)
+    assert shade_sh(n[:4], torch.ones(9, 3, dtype=torch.float64)).shape == (4, 3)
+    up = torch.tensor([[0.0, 1, 0], [0, -1, 0], [1, 0, 0]])
+    torch.testing.assert_close(lambert(up, (0, 2.0, 0), 0.25), torch.tensor([1.0, 0.25, 0.25]))
+
+
+def test_views_of_a_ball():
+    vertices, faces = ball(40, 60)
+    pivot = torch.zeros(3, dtype=torch.float64)
+    cameras = torch.stack([turn(torch.tensor(FRONT), yaw, pivot) for yaw in (0.0, 90, 180)])
+    colour = vertices.clone()
+    seen = render_views(vertices, faces, cameras, (48, 48), colour)
+    y, x = np.mgrid[:48, :48] + 0.5
+    p = np.stack(((x - 24) / 20, (24 - y) / 20), -1)
+    r2 = (p**2).sum(-1)
+    inner = r2 < 0.8
+    truth = np.concatenate((p, np.sqrt(np.clip(1 - r2, 0, 1))[..., None]), -1)
+    for view in range(3):
+        np.testing.assert_allclose(seen.normals[view][inner], truth[inner], atol=0.02)
+        np.testing.assert_allclose(seen.depth[view][inner], -20 * truth[inner][:, 2], atol=0.2)
+        np.testing.assert_allclose(seen.mask[view].sum(), np.pi * 400, rtol=5e-3)
+    # The head's right side (-X) faces the viewer at +90; its front (+Z) is to the picture's right.
+    np.testing.assert_allclose(seen.attributes[1, 24, 24], [-1, 0, 0], atol=0.06)
+    np.testing.assert_allclose(seen.attributes[1, 24, 40], [-0.5, 0, 0.8], atol=0.12)
+    np.testing.assert_array_equal(seen.face_ids[0] >= 0, (seen.depth[0] != 0))
+    again = render_views(vertices, faces, cameras, (48, 48), colour, edges=mesh_edges(faces))
+    assert torch.equal(again.normals, seen.normals)
+
+
+def test_views_move_vertices_to_a_target():
+    vertices, faces = ball(16, 24)
+    target = render_views(vertices * 0.8, faces, FRONT, (48, 48)).mask
+    scale = torch.tensor(1.0, dtype=torch.float64, requires_grad=True)
+    optimiser = torch.optim.Adam([scale], lr=0.01)
+    for _ in range(80):
+        optimiser.zero_grad()
+        loss = (render_views(vertices * scale, faces, FRONT, (48, 48)).mask - target).square().mean()
+        loss.backward()
+        optimiser.step()
+    assert abs(float(scale.detach()) - 0.8) < 0.01
+
+
+def test_camera_normals_face_the_viewer():
+    normals = torch.eye(3)
+    turned = camera_normals(normals, torch.tensor(turn(FRONT, 90.0, np.zeros(3)), dtype=torch.float32))
+    torch.testing.assert_close(turned, torch.tensor([[0.0, 0, -1], [0, 1, 0], [1, 0, 0]]), atol=1e-6, rtol=0)
+
+
+def test_views_name_wrong_input():
+    vertices, faces = ball()
+    for call, name in (
+        (lambda: render_views(vertices[:, :2], faces, FRONT, (4, 4)), "vertices"),
+        (lambda: render_views(vertices, faces, np.eye(3), (4, 4)), "cameras"),
+        (lambda: render_views(vertices.expand(2, -1, -1), faces, np.stack([FRONT] * 3), (4, 4)), "cameras"),
+        (lambda: render_views(vertices, faces, FRONT, (0, 4)), "size"),
+    ):
+        with pytest.raises(ValueError, match=name):
+            call()
+
+
+@pytest.mark.parametrize(
+    "camera", [FRONT, perspective(np.eye(3), np.array([0, 0, -5.0]), 100.0, (24.0, 24.0))]
+)
+def test_nearer_parts_hide_others_whatever_the_order(camera):
+    red, blue = part(*square(0.0, 0.7), (255, 0, 0)), part(*square(0.5, 0.3), (0, 0, 255))
+    one = draw([red, blue], camera, (48, 48), background=(0, 1, 0))
+    np.testing.assert_array_equal(one, draw([blue, red], camera, (48, 48), background=(0, 1, 0)))
+    assert one.dtype == np.float32 and one.shape == (48, 48, 3)
+    np.testing.assert_allclose(one[24, 24], [0, 0, 1], atol=1e-6)
+    np.testing.assert_allclose(one[24, 14], [1, 0, 0], atol=1e-6)
+    np.testing.assert_allclose(one[2, 2], [0, 1, 0])
+
+
+def test_edges_are_smooth():
+    image = draw([part(*square(0.0, 0.475), (0, 0, 0))], FRONT, (48, 48))
+    np.testing.assert_allclose(image[24, 12:36, 0], [1] * 2 + [0.5] + [0] * 18 + [0.5] + [1] * 2, atol=1e-6)
+
+
+def test_back_faces_show_only_where_double_sided():
+    vertices, faces = square(0.0)
+    back = np.asarray(faces)[:, ::-1]
+    assert (draw([part(vertices, back, (0, 0, 0))], FRONT, (48, 48)) == 1).all()
+    assert draw([part(vertices, back, (0, 0, 0), double_sided=True)], FRONT, (48, 48))[24, 24, 0] == 0
+    mixed = [part(vertices, back, (0, 0, 0), double_sided=True), part(*square(-0.2), (255, 0, 0))]
+    assert draw(mixed, FRONT, (48, 48))[24, 24, 0] == 0
+
+
+def test_alpha_blends_far_to_near_and_hides_behind_solid_parts():
+    solid = part(*square(0.0), (255, 255, 255))
+    glass = part(*square(0.2), (255, 0, 0, 102), alpha=True)
+    hidden = part(*square(-0.2), (0, 0, 255, 255), alpha=True)
+    image = draw([glass, solid, hidden], FRONT, (48, 48))
+    np.testing.assert_allclose(image[24, 24], [1, 0.6, 0.6], atol=1e-5)
+    # Both squares in one part, the nearer first in the list of faces, and no seam along the diagonals.
+    vertices, faces = square(0.3)
+    far, _ = square(0.1)
+    both = part(vertices + far, faces + (np.asarray(faces) + 4).tolist(), (0, 0, 0, 51), alpha=True)
+    image = draw([both], FRONT, (48, 48))
+    np.testing.assert_allclose(image[16:32, 16:32], 0.64, atol=1e-5)
+
+
+def test_texture_lies_upright():
+    vertices, faces = square(0.0)
+    thing = part(vertices, faces, (0, 0, 0))
+    thing.uv = np.array([[0, 0], [1, 0], [1, 1], [0, 1]], np.float32)
+    thing.texture = np.zeros((2, 2, 3), np.uint8)
+    thing.texture[0, 1] = 255
+    image = draw([thing], FRONT, (48, 48))
+    assert image[15, 32].min() > 0.9 and image[32, 32].max() < 0.1 and image[15, 15].max() < 0.1
+
+
+def test_soft_light_shades_and_stays_gentle():
+    vertices, faces = ball(24, 36)
+    thing = part(vertices.numpy(), faces.numpy(), (200, 200, 200))
+    plain, lit = (draw([thing], FRONT, (48, 48), light=light) for light in (None, "soft"))
+    inside = plain[..., 0] < 0.99
+    shade = lit[inside] / plain[inside]
+    assert shade.min() > 0.5 and shade.max() < 1.15 and np.ptp(shade) > 0.15
+    assert lit[10, 18, 0] > lit[38, 30, 0]
+
+
+def test_draw_names_wrong_input():
+    thing = part(*square(0.0), (0, 0, 0))
+    assert (draw([], FRONT, (4, 4), background=0.5) == 0.5).all()
+    for change, name in (
+        ({"texture": np.zeros((4, 4), np.uint8)}, "texture of thing"),
+        ({"texture": np.zeros((4, 4, 3))}, "texture of thing"),
+        ({"uv": np.zeros((3, 2))}, "uv"),
+        ({"faces": np.array([[0, 1, 9]])}, "faces of thing"),
+    ):
+        bad = types.SimpleNamespace(**(vars(thing) | change))
+        with pytest.raises(ValueError, match=name):
+            draw([bad], FRONT, (4, 4))
+    with pytest.raises(ValueError, match="light"):
+        draw([thing], FRONT, (4, 4), light="hard")
+    with pytest.raises(ValueError, match="size"):
+        draw([thing], FRONT, (4, -4))
