@@ -1,6 +1,7 @@
 """Kernels of this very interpreter, the next one warmed up while the present one works."""
 
 import contextlib
+import functools
 import os
 import pathlib
 import shutil
@@ -23,7 +24,6 @@ class Kernels:
         # Short and private: a socket's path may hold about 100 characters, and a home folder may be read-only.
         self._folder = pathlib.Path(tempfile.mkdtemp(prefix="soap-"))
         self._spare = None
-        self._clients = []
         self._count = 0
 
     def __enter__(self):
@@ -32,8 +32,6 @@ class Kernels:
     def __exit__(self, *_):
         if self._spare is not None:
             self.stop(self._spare)
-        for client in self._clients:
-            client.stop_channels()
         shutil.rmtree(self._folder, ignore_errors=True)
 
     def warm(self, imports: str) -> None:
@@ -48,21 +46,21 @@ class Kernels:
 
     @staticmethod
     def stop(manager) -> None:
-        """End a kernel at once."""
+        """End a kernel at once, and close what was connected to it."""
         from jupyter_core.utils import run_sync
 
         with contextlib.suppress(RuntimeError, ProcessLookupError):
             run_sync(manager.shutdown_kernel)(now=True)
+        for client in manager.clients:
+            client.stop_channels()
 
     def _start(self, imports: str):
-        from jupyter_client import AsyncKernelManager
         from jupyter_client.blocking import BlockingKernelClient
         from jupyter_core.utils import run_sync
 
         self._count += 1
-        manager = AsyncKernelManager(
+        manager = _manager_class()(
             kernel_name="python3",
-            kernel_spec_manager=_specs(),
             connection_file=str(self._folder / f"kernel{self._count}.json"),
             # Sockets of the file system: no race for a free port (papermill issue 511).
             transport="tcp" if os.name == "nt" else "ipc",
@@ -81,12 +79,15 @@ class Kernels:
             client.start_channels(iopub=False, stdin=False, hb=False, control=False)
             # An import that fails here fails again in the notebook, where it can be read.
             client.execute(f"exec({imports!r}, {{}})", silent=True, store_history=False, allow_stdin=False)
-            self._clients.append(client)  # its socket stays: the kernel is not there yet to take the message
+            manager.clients.append(client)  # stays open: the kernel is not there yet to take the message
         return manager
 
 
-def _specs():
-    """Return a kernel spec manager that knows only this interpreter, whatever kernels a person has installed."""
+@functools.cache
+def _manager_class():
+    """Return a kernel manager that starts this interpreter, whatever kernels a person has installed, and that
+    remembers its clients (nbclient leaves those of a kernel it has not started open)."""
+    from jupyter_client import AsyncKernelManager
     from jupyter_client.kernelspec import KernelSpec, KernelSpecManager
 
     class ThisPython(KernelSpecManager):
@@ -95,4 +96,14 @@ def _specs():
             argv.append("--HistoryManager.hist_file=:memory:")
             return KernelSpec(argv=argv, display_name="Python 3", language="python")
 
-    return ThisPython()
+    class Manager(AsyncKernelManager):
+        def __init__(self, **options):
+            super().__init__(kernel_spec_manager=ThisPython(), **options)
+            self.clients = []
+
+        def client(self, **options):
+            client = super().client(**options)
+            self.clients.append(client)
+            return client
+
+    return Manager

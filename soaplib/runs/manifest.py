@@ -91,6 +91,8 @@ def new_manifest(
 
 
 def _link(source: pathlib.Path, target: pathlib.Path) -> None:
+    if target.exists() and target.samefile(source):
+        return
     aside = target.with_name(f".{target.name}.part")
     aside.unlink(missing_ok=True)
     try:

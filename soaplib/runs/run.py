@@ -78,6 +78,10 @@ def run_portrait(
         else:
             manifest.stages = before.stages
         run = _Run(run_dir, books, manifest, kernels, progress or Progress(), cell_seconds, last)
+        if before and before.input["sha256"] != manifest.input["sha256"]:
+            run.progress.says(
+                f"{run_dir} held another portrait, {before.input['name']}: every stage runs anew."
+            )
         for index in range(last + 1):
             if first is None or index < first:
                 kept = run.kept(index) if first is None else run.taken_as_it_is(index)
