@@ -2,15 +2,15 @@
 
 import numpy as np
 import torch
-from numba import prange
 
 from soaplib.render.kernels import (
+    ROW_TASKS,
     bands_per_image,
     checked_faces,
     checked_tensor,
     common_dtype,
-    parallel_kernel,
-    serial_kernel,
+    kernel,
+    run_tasks,
 )
 from soaplib.render.rasterise import pixel_corners
 
@@ -95,14 +95,15 @@ class _Antialias(torch.autograd.Function):
         color, rast = color.contiguous(), rast.contiguous()
         corners = pixel_corners(clip.detach(), height, width)
         folds = np.zeros((images, len(faces)), np.uint8)
-        _find_folds(corners, faces.numpy(), edges.numpy(), bands_per_image(images, len(faces)), folds)
+        run_tasks(_find_folds, images, corners, faces.numpy(), edges.numpy(), folds)
         # Per pixel and axis: +-(3 face + edge + 1) of the silhouette between it and its right or lower
         # neighbour, + where the face is this pixel's; and alpha.
         crossing = np.zeros((images, height, width, 2), np.int32)
         alpha = np.zeros((images, height, width, 2))
-        _find_crossings(rast.numpy(), corners, faces.numpy(), edges.numpy(), folds, crossing, alpha)
+        arrays = (rast.numpy(), corners, faces.numpy(), edges.numpy(), folds, crossing, alpha)
+        run_tasks(_find_crossings, ROW_TASKS, *arrays)
         out = torch.empty_like(color)
-        _blend(color.detach().numpy(), crossing, alpha, out.numpy())
+        run_tasks(_blend, ROW_TASKS, color.detach().numpy(), crossing, alpha, out.numpy())
         ctx.save_for_backward(color, faces)
         ctx.plan = corners, crossing, alpha
         return out
@@ -115,30 +116,26 @@ class _Antialias(torch.autograd.Function):
         grad_color = grad_clip = None
         if ctx.needs_input_grad[0]:
             grad_color = torch.empty_like(color)
-            _blend_backward(grad.numpy(), crossing, alpha, grad_color.numpy())
+            run_tasks(_blend_backward, ROW_TASKS, grad.numpy(), crossing, alpha, grad_color.numpy())
         if ctx.needs_input_grad[2]:
             images, height = color.shape[:2]
             bands = bands_per_image(images, height)
             sums = np.zeros((images * bands, corners.shape[1], 4))
-            _move(grad.numpy(), color.numpy(), corners, faces.numpy(), crossing, alpha, bands, sums)
+            arrays = (grad.numpy(), color.numpy(), corners, faces.numpy(), crossing, alpha)
+            run_tasks(_move, images * bands, bands, *arrays, sums)
             grad_clip = torch.from_numpy(sums.reshape(images, bands, -1, 4).sum(1)).to(color.dtype)
         return grad_color, None, grad_clip, None, None
 
 
-@parallel_kernel
-def _find_folds(corners, faces, edges, bands, folds):
-    images, count = folds.shape
-    for task in prange(images * bands):
-        b, band = task // bands, task % bands
-        _find_folds_band(
-            corners[b], faces, edges, band * count // bands, (band + 1) * count // bands, folds[b]
-        )
+@kernel
+def _find_folds(task, tasks, corners, faces, edges, folds):
+    """Set bit i of a face's flag where its edge i is a silhouette on this image's screen."""
+    _find_folds_image(corners[task], faces, edges, folds[task])
 
 
-@serial_kernel
-def _find_folds_band(corners, faces, edges, first, last, folds):
-    """Set bit i of a face's flag where its edge i is a silhouette on this screen."""
-    for f in range(first, last):
+@kernel
+def _find_folds_image(corners, faces, edges, folds):
+    for f in range(len(faces)):
         area = _side(corners, faces[f, 0], faces[f, 1], faces[f, 2])
         flag = 0
         for i in range(3):
@@ -154,21 +151,21 @@ def _find_folds_band(corners, faces, edges, first, last, folds):
         folds[f] = flag
 
 
-@serial_kernel
+@kernel
 def _side(corners, i, j, k):
     x, y = corners[i, 4], corners[i, 5]
     return (corners[j, 4] - x) * (corners[k, 5] - y) - (corners[j, 5] - y) * (corners[k, 4] - x)
 
 
-@parallel_kernel
-def _find_crossings(rast, corners, faces, edges, folds, crossing, alpha):
+@kernel
+def _find_crossings(task, tasks, rast, corners, faces, edges, folds, crossing, alpha):
     images, height = rast.shape[:2]
-    for row in prange(images * height):
+    for row in range(task * images * height // tasks, (task + 1) * images * height // tasks):
         b, y = row // height, row % height
         _find_crossings_row(rast[b], corners[b], faces, edges, folds[b], y, crossing[b, y], alpha[b, y])
 
 
-@serial_kernel
+@kernel
 def _find_crossings_row(rast, corners, faces, edges, folds, y, crossing, alpha):
     height, width = rast.shape[:2]
     for x in range(width):
@@ -194,7 +191,7 @@ def _find_crossings_row(rast, corners, faces, edges, folds, y, crossing, alpha):
                     alpha[x, axis] = distance - 0.5
 
 
-@serial_kernel
+@kernel
 def _follow(corners, faces, edges, folds, face, fx, fy, axis, direction):
     """Walk over the surface from a pixel's centre to its neighbour's.
 
@@ -226,15 +223,15 @@ def _follow(corners, faces, edges, folds, face, fx, fy, axis, direction):
     return -1, 0.0
 
 
-@parallel_kernel
-def _blend(color, crossing, alpha, out):
+@kernel
+def _blend(task, tasks, color, crossing, alpha, out):
     images, height = color.shape[:2]
-    for row in prange(images * height):
+    for row in range(task * images * height // tasks, (task + 1) * images * height // tasks):
         b, y = row // height, row % height
         _blend_row(color[b], crossing[b], alpha[b], y, out[b, y])
 
 
-@serial_kernel
+@kernel
 def _blend_row(color, crossing, alpha, y, out):
     width, channels = color.shape[1:]
     for x in range(width):
@@ -252,15 +249,15 @@ def _blend_row(color, crossing, alpha, y, out):
                     out[x, c] += alpha[py, px, axis] * (color[y, x, c] - color[py, px, c])
 
 
-@parallel_kernel
-def _blend_backward(grad, crossing, alpha, grad_color):
+@kernel
+def _blend_backward(task, tasks, grad, crossing, alpha, grad_color):
     images, height = grad.shape[:2]
-    for row in prange(images * height):
+    for row in range(task * images * height // tasks, (task + 1) * images * height // tasks):
         b, y = row // height, row % height
         _blend_backward_row(grad[b], crossing[b], alpha[b], y, grad_color[b, y])
 
 
-@serial_kernel
+@kernel
 def _blend_backward_row(grad, crossing, alpha, y, grad_color):
     width, channels = grad.shape[1:]
     for x in range(width):
@@ -280,16 +277,14 @@ def _blend_backward_row(grad, crossing, alpha, y, grad_color):
                     grad_color[x, c] += a * grad[to_y, to_x, c]
 
 
-@parallel_kernel
-def _move(grad, color, corners, faces, crossing, alpha, bands, sums):
-    images, height = color.shape[:2]
-    for task in prange(images * bands):
-        b, band = task // bands, task % bands
-        first, last = band * height // bands, (band + 1) * height // bands
-        _move_band(grad[b], color[b], corners[b], faces, crossing[b], alpha[b], first, last, sums[task])
+@kernel
+def _move(task, tasks, bands, grad, color, corners, faces, crossing, alpha, sums):
+    b, band, height = task // bands, task % bands, color.shape[1]
+    first, last = band * height // bands, (band + 1) * height // bands
+    _move_band(grad[b], color[b], corners[b], faces, crossing[b], alpha[b], first, last, sums[task])
 
 
-@serial_kernel
+@kernel
 def _move_band(grad, color, corners, faces, crossing, alpha, first_row, last_row, sums):
     height, width, channels = color.shape
     for y in range(first_row, last_row):
@@ -318,7 +313,7 @@ def _move_band(grad, color, corners, faces, crossing, alpha, first_row, last_row
                 _pull(sums[j], corners[j], -g * t, slope, axis, width, height)
 
 
-@serial_kernel
+@kernel
 def _pull(total, corner, g, slope, axis, width, height):
     """Add to a clip-space gradient that of an edge's crossing point, which is g (1, -slope) on the screen."""
     gx, gy = (-g * slope, g) if axis else (g, -g * slope)

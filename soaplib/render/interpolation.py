@@ -2,15 +2,15 @@
 
 import numpy as np
 import torch
-from numba import prange
 
 from soaplib.render.kernels import (
+    ROW_TASKS,
     bands_per_image,
     checked_faces,
     checked_tensor,
     common_dtype,
-    parallel_kernel,
-    serial_kernel,
+    kernel,
+    run_tasks,
 )
 
 
@@ -49,7 +49,8 @@ class _Interpolate(torch.autograd.Function):
         attributes, rast = attributes.contiguous(), rast.contiguous()
         ctx.save_for_backward(attributes, rast, faces)
         out = torch.empty((*rast.shape[:3], attributes.shape[2]), dtype=rast.dtype)
-        _forward(attributes.detach().numpy(), rast.detach().numpy(), faces.numpy(), out.numpy())
+        arrays = (t.detach().numpy() for t in (attributes, rast, faces, out))
+        run_tasks(_forward, ROW_TASKS, *arrays)
         return out
 
     @staticmethod
@@ -61,20 +62,20 @@ class _Interpolate(torch.autograd.Function):
         grad_rast = torch.zeros_like(rast)
         sums = np.zeros((images * bands, *attributes.shape[1:]))
         arrays = (t.detach().numpy() for t in (grad.contiguous(), attributes, rast, faces, grad_rast))
-        _backward(*arrays, bands, sums)
+        run_tasks(_backward, images * bands, bands, *arrays, sums)
         sums = sums.reshape(1 if shared else images, -1, *attributes.shape[1:]).sum(1)
         return torch.from_numpy(sums).to(rast.dtype), grad_rast, None
 
 
-@parallel_kernel
-def _forward(attributes, rast, faces, out):
+@kernel
+def _forward(task, tasks, attributes, rast, faces, out):
     images, height = rast.shape[:2]
-    for row in prange(images * height):
+    for row in range(task * images * height // tasks, (task + 1) * images * height // tasks):
         b, y = row // height, row % height
         _forward_row(attributes[b if len(attributes) > 1 else 0], rast[b, y], faces, out[b, y])
 
 
-@serial_kernel
+@kernel
 def _forward_row(attributes, rast, faces, out):
     for x in range(len(rast)):
         face = int(rast[x, 3]) - 1
@@ -88,17 +89,15 @@ def _forward_row(attributes, rast, faces, out):
             out[x, c] = u * attributes[i, c] + v * attributes[j, c] + w * attributes[k, c]
 
 
-@parallel_kernel
-def _backward(grad, attributes, rast, faces, grad_rast, bands, sums):
-    images, height = rast.shape[:2]
-    for task in prange(images * bands):
-        b, band = task // bands, task % bands
-        first, last = band * height // bands, (band + 1) * height // bands
-        values = attributes[b if len(attributes) > 1 else 0]
-        _backward_band(grad[b], values, rast[b], faces, grad_rast[b], first, last, sums[task])
+@kernel
+def _backward(task, tasks, bands, grad, attributes, rast, faces, grad_rast, sums):
+    b, band, height = task // bands, task % bands, rast.shape[1]
+    first, last = band * height // bands, (band + 1) * height // bands
+    values = attributes[b if len(attributes) > 1 else 0]
+    _backward_band(grad[b], values, rast[b], faces, grad_rast[b], first, last, sums[task])
 
 
-@serial_kernel
+@kernel
 def _backward_band(grad, attributes, rast, faces, grad_rast, first_row, last_row, sums):
     for y in range(first_row, last_row):
         for x in range(rast.shape[1]):

@@ -1,32 +1,46 @@
 """What the render kernels share: how they are compiled, how work is cut, how arguments are checked."""
 
+import concurrent.futures
 import functools
-import threading
+import itertools
 
 import numba
 import torch
 
-_ONE_AT_A_TIME = threading.RLock()
+ROW_TASKS = 8
+"""Into how many runs of rows a pass without sums is cut; enough to balance, few enough to start at once."""
 
 
-def serial_kernel(function):
-    """Compile a function that kernels call: cached, without bounds or division checks."""
+def kernel(function):
+    """Compile a function: cached, without bounds or division checks, and without Python's lock."""
     return numba.njit(cache=True, error_model="numpy", nogil=True)(function)
 
 
-def parallel_kernel(function):
-    """Compile a kernel with `prange` loops, entered by one Python thread at a time.
+def run_tasks(compiled, tasks: int, *arguments) -> None:
+    """Call compiled(task, tasks, *arguments) for every task below `tasks`, on `numba.get_num_threads()` threads.
 
-    numba's workqueue layer ends the process when two threads enter it at once; a lock makes every layer safe.
+    Threads take the next task as they get free. That is kinder than `prange` to a machine with other work, where
+    a fixed share waits for the slowest and OpenMP's threads spin against torch's; it needs no second compilation,
+    and any number of Python threads may render at once.
     """
-    compiled = numba.njit(cache=True, parallel=True, error_model="numpy", nogil=True)(function)
+    left = itertools.count()
 
-    @functools.wraps(function)
-    def call(*arguments):
-        with _ONE_AT_A_TIME:
-            return compiled(*arguments)
+    def work():
+        while (task := next(left)) < tasks:
+            compiled(task, tasks, *arguments)
 
-    return call
+    helpers = min(numba.get_num_threads(), tasks) - 1
+    waiting = [_pool().submit(work) for _ in range(helpers)]
+    work()
+    for future in waiting:
+        # A helper that has not begun has nothing left to do.
+        if not future.cancel():
+            future.result()
+
+
+@functools.cache
+def _pool():
+    return concurrent.futures.ThreadPoolExecutor(max(1, numba.config.NUMBA_NUM_THREADS), "soap-render")
 
 
 def bands_per_image(images: int, rows: int) -> int:

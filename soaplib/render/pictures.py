@@ -5,13 +5,12 @@ import math
 
 import numpy as np
 import torch
-from numba import prange
 
 from soaplib.render.antialiasing import antialias
 from soaplib.render.cameras import camera_rotation, clip_positions
 from soaplib.render.interpolation import interpolate
-from soaplib.render.kernels import checked_size, parallel_kernel, serial_kernel
-from soaplib.render.rasterise import rasterize, scan_bands, scan_faces, with_screen
+from soaplib.render.kernels import ROW_TASKS, checked_size, kernel, run_tasks
+from soaplib.render.rasterise import rasterize, scan_faces, with_screen
 from soaplib.render.shading import camera_normals, vertex_normals
 
 
@@ -128,19 +127,19 @@ def draw(parts, camera, size, background=1.0, light: str | None = None) -> np.nd
     rast = np.empty((1, 2 * height, 2 * width, 4), np.float32)
     corners, faces = _joined(solid)
     culled = sum(len(p.faces) for p in solid if not p.double_sided)
-    scan_faces(corners[None], faces, culled, -np.inf, np.inf, scan_bands(1, 2 * height), rast)
+    scan_faces(corners[None], faces, culled, -np.inf, np.inf, rast)
     first = 0
     for piece in solid:
-        _paint(rast[0], first, piece.faces, piece.values, piece.texture, *_box(piece, canvas), canvas)
+        surface = (piece.faces, piece.values, piece.texture)
+        run_tasks(_paint, ROW_TASKS, rast[0], first, *surface, *_box(piece, canvas), canvas)
         first += len(piece.faces)
     for piece in (p for p in pieces if p.alpha):
         depth = (piece.corners[:, 2] / piece.corners[:, 3])[piece.faces].mean(1)
         order = np.argsort(-depth, kind="stable")
-        _blend(
-            rast[0], piece.corners, piece.faces[order], piece.values, piece.texture, piece.double_sided, canvas
-        )  # fmt: skip
+        surface = (piece.faces[order], piece.values, piece.texture)
+        run_tasks(_blend, ROW_TASKS, rast[0], piece.corners, *surface, piece.double_sided, canvas)
     out = np.empty((height, width, 3), np.float32)
-    _shrink(canvas, out)
+    run_tasks(_shrink, ROW_TASKS, canvas, out)
     return out
 
 
@@ -215,13 +214,13 @@ def _box(piece, canvas):
     return tuple(limits)
 
 
-@parallel_kernel
-def _paint(rast, first, faces, values, texture, y0, y1, x0, x1, canvas):
-    for y in prange(y0, y1):
+@kernel
+def _paint(task, tasks, rast, first, faces, values, texture, y0, y1, x0, x1, canvas):
+    for y in range(y0 + task * (y1 - y0) // tasks, y0 + (task + 1) * (y1 - y0) // tasks):
         _paint_row(rast[y], first, faces, values, texture, x0, x1, canvas[y])
 
 
-@serial_kernel
+@kernel
 def _paint_row(rast, first, faces, values, texture, x0, x1, canvas):
     for x in range(x0, x1):
         f = int(rast[x, 3]) - 1 - first
@@ -233,7 +232,7 @@ def _paint_row(rast, first, faces, values, texture, x0, x1, canvas):
         canvas[x, 2] = blue
 
 
-@serial_kernel
+@kernel
 def _colour(u, v, face, values, texture):
     """Return the shaded texture at barycentrics u, v of a face, and its opacity, all in [0, 1]."""
     rows, columns, channels = texture.shape
@@ -262,18 +261,15 @@ def _colour(u, v, face, values, texture):
     return red, green, blue, opacity
 
 
-@parallel_kernel
-def _blend(rast, corners, faces, values, texture, double_sided, canvas):
+@kernel
+def _blend(task, tasks, rast, corners, faces, values, texture, double_sided, canvas):
     """Blend faces, given far ones first, over the canvas where no solid face is before them."""
-    bands = 16
-    for band in prange(bands):
-        rows = len(canvas)
-        _blend_band(
-            rast, corners, faces, values, texture, double_sided, band * rows // bands, (band + 1) * rows // bands, canvas
-        )  # fmt: skip
+    rows = len(canvas)
+    first, last = task * rows // tasks, (task + 1) * rows // tasks
+    _blend_band(rast, corners, faces, values, texture, double_sided, first, last, canvas)
 
 
-@serial_kernel
+@kernel
 def _blend_band(rast, corners, faces, values, texture, double_sided, first_row, last_row, canvas):
     width = canvas.shape[1]
     for f in range(len(faces)):
@@ -310,12 +306,12 @@ def _blend_band(rast, corners, faces, values, texture, double_sided, first_row, 
                 pixel[2] += opacity * (blue - pixel[2])
 
 
-@serial_kernel
+@kernel
 def _edge(a, b, x, y):
     return (a[4] - x) * (b[5] - y) - (a[5] - y) * (b[4] - x)
 
 
-@serial_kernel
+@kernel
 def _in(value, a, b, sign):
     """Say whether a point is inside an edge; one on it belongs to one of the two faces there, not to both."""
     if value != 0:
@@ -324,9 +320,9 @@ def _in(value, a, b, sign):
     return dy > 0 or (dy == 0 and dx > 0)
 
 
-@parallel_kernel
-def _shrink(canvas, out):
-    for y in prange(len(out)):
+@kernel
+def _shrink(task, tasks, canvas, out):
+    for y in range(task * len(out) // tasks, (task + 1) * len(out) // tasks):
         for x in range(out.shape[1]):
             for c in range(3):
                 out[y, x, c] = np.float32(0.25) * (

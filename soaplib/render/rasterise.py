@@ -4,15 +4,15 @@ import math
 
 import numpy as np
 import torch
-from numba import prange
 
 from soaplib.render.kernels import (
+    ROW_TASKS,
     bands_per_image,
     checked_faces,
     checked_size,
     checked_tensor,
-    parallel_kernel,
-    serial_kernel,
+    kernel,
+    run_tasks,
 )
 
 
@@ -54,7 +54,7 @@ class _Rasterize(torch.autograd.Function):
         corners = pixel_corners(clip.detach(), height, width)
         rast = np.empty((len(clip), height, width, 4), corners.dtype if clip.dtype == torch.float64 else "f4")
         culled = len(faces) if cull else 0
-        scan_faces(corners, faces.numpy(), culled, -1.0, 1.0, scan_bands(len(clip), height), rast)
+        scan_faces(corners, faces.numpy(), culled, -1.0, 1.0, rast)
         rast = torch.from_numpy(rast)
         ctx.save_for_backward(rast, faces)
         ctx.corners = corners
@@ -66,9 +66,8 @@ class _Rasterize(torch.autograd.Function):
         images, height, width, _ = rast.shape
         bands = bands_per_image(images, height)
         sums = np.zeros((images * bands, ctx.corners.shape[1], 4))
-        _rast_backward(
-            grad.contiguous().numpy(), rast.numpy(), ctx.corners, faces.numpy(), bands, sums
-        )  # fmt: skip
+        arrays = (grad.contiguous().numpy(), rast.numpy(), ctx.corners, faces.numpy())
+        run_tasks(_rast_backward, images * bands, bands, *arrays, sums)
         sums = sums.reshape(images, bands, -1, 4).sum(1)
         return torch.from_numpy(sums).to(rast.dtype), None, None, None, None
 
@@ -91,22 +90,22 @@ def with_screen(homogeneous: np.ndarray) -> np.ndarray:
     return np.concatenate((homogeneous, screen), -1)
 
 
-def scan_bands(images: int, rows: int) -> int:
-    """Return the bands per image of the forward pass: small ones share the work better; bits do not change."""
-    return max(1, min(rows // 16, -(-16 // max(images, 1))))
-
-
-@parallel_kernel
-def scan_faces(corners, faces, culled, near, far, bands, rast):
+def scan_faces(corners, faces, culled, near, far, rast):
     """Fill rast (B, H, W, 4) as `rasterize` says; the first `culled` faces are drawn from in front only."""
     images, height = rast.shape[:2]
-    for task in prange(images * bands):
-        b, band = task // bands, task % bands
-        first, last = band * height // bands, (band + 1) * height // bands
-        _scan_band(corners[b], faces, culled, near, far, first, last, rast[b])
+    # Bands of less than 16 rows would mostly skip faces. The bits do not depend on the number of bands.
+    bands = max(1, min(height // 16, -(-ROW_TASKS // max(images, 1))))
+    run_tasks(_scan, images * bands, bands, corners, faces, culled, near, far, rast)
 
 
-@serial_kernel
+@kernel
+def _scan(task, tasks, bands, corners, faces, culled, near, far, rast):
+    b, band, height = task // bands, task % bands, rast.shape[1]
+    first, last = band * height // bands, (band + 1) * height // bands
+    _scan_band(corners[b], faces, culled, near, far, first, last, rast[b])
+
+
+@kernel
 def _scan_band(corners, faces, culled, near, far, first_row, last_row, rast):
     width = rast.shape[1]
     rast[first_row:last_row] = 0
@@ -171,7 +170,7 @@ def _scan_band(corners, faces, culled, near, far, first_row, last_row, rast):
                     pixel[3] = f + 1
 
 
-@serial_kernel
+@kernel
 def _narrow(slope, offset, start, stop):
     """Shrink a row's span to where slope * (x + 0.5) + offset can be >= 0, a pixel generously."""
     if slope > 0:
@@ -187,16 +186,14 @@ def _narrow(slope, offset, start, stop):
     return start, stop
 
 
-@parallel_kernel
-def _rast_backward(grad, rast, corners, faces, bands, sums):
-    images, height, width = rast.shape[:3]
-    for task in prange(images * bands):
-        b, band = task // bands, task % bands
-        first, last = band * height // bands, (band + 1) * height // bands
-        _rast_backward_band(grad[b], rast[b], corners[b], faces, first, last, sums[task])
+@kernel
+def _rast_backward(task, tasks, bands, grad, rast, corners, faces, sums):
+    b, band, height = task // bands, task % bands, rast.shape[1]
+    first, last = band * height // bands, (band + 1) * height // bands
+    _rast_backward_band(grad[b], rast[b], corners[b], faces, first, last, sums[task])
 
 
-@serial_kernel
+@kernel
 def _rast_backward_band(grad, rast, corners, faces, first_row, last_row, sums):
     height, width = rast.shape[:2]
     for y in range(first_row, last_row):
@@ -221,7 +218,7 @@ def _rast_backward_band(grad, rast, corners, faces, first_row, last_row, sums):
             _add_corner(sums[v2], g1 * py0 - g0 * py1, g0 * px1 - g1 * px0, fx, fy, width, height)
 
 
-@serial_kernel
+@kernel
 def _add_corner(total, gx, gy, fx, fy, width, height):
     """Add the gradient at a corner's homogeneous pixel position, seen from (fx, fy), to that at its clip x, y, w."""
     total[0] += gx * (0.5 * width)

@@ -4,7 +4,7 @@ import numpy as np
 import torch
 
 from soaplib.render.cameras import camera_rotation
-from soaplib.render.kernels import checked_faces, serial_kernel
+from soaplib.render.kernels import checked_faces, kernel
 
 
 def face_normals(vertices: torch.Tensor, faces: torch.Tensor) -> torch.Tensor:
@@ -54,7 +54,7 @@ class _AreaNormals(torch.autograd.Function):
         return torch.from_numpy(out).to(vertices.dtype).reshape(vertices.shape), None
 
 
-@serial_kernel
+@kernel
 def _sum_normals(vertices, faces, out):
     for b in range(len(vertices)):
         v, o = vertices[b], out[b]
@@ -69,7 +69,7 @@ def _sum_normals(vertices, faces, out):
                 o[corner, 2] += nz
 
 
-@serial_kernel
+@kernel
 def _sum_normals_backward(grad, vertices, faces, out):
     for b in range(len(vertices)):
         v, g, o = vertices[b], grad[b], out[b]

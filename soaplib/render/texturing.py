@@ -5,9 +5,8 @@ import math
 import numba
 import numpy as np
 import torch
-from numba import prange
 
-from soaplib.render.kernels import checked_tensor, common_dtype, parallel_kernel, serial_kernel
+from soaplib.render.kernels import ROW_TASKS, checked_tensor, common_dtype, kernel, run_tasks
 
 
 def texture(image: torch.Tensor, uv: torch.Tensor, mode: str = "bilinear") -> torch.Tensor:
@@ -48,7 +47,7 @@ class _Texture(torch.autograd.Function):
         ctx.save_for_backward(image, uv)
         ctx.bilinear = bilinear
         out = torch.empty((*uv.shape[:3], image.shape[3]), dtype=uv.dtype)
-        _forward(image.detach().numpy(), uv.detach().numpy(), bilinear, out.numpy())
+        run_tasks(_forward, ROW_TASKS, image.detach().numpy(), uv.detach().numpy(), bilinear, out.numpy())
         return out
 
     @staticmethod
@@ -58,16 +57,17 @@ class _Texture(torch.autograd.Function):
         grad_image = grad_uv = None
         if ctx.needs_input_grad[0]:
             sums = np.zeros(image.shape)
-            _image_backward(grad.numpy(), uv.numpy(), ctx.bilinear, numba.get_num_threads(), sums)
+            run_tasks(_image_backward, numba.get_num_threads(), grad.numpy(), uv.numpy(), ctx.bilinear, sums)
             grad_image = torch.from_numpy(sums).to(image.dtype)
         if ctx.needs_input_grad[1]:
             grad_uv = torch.zeros_like(uv)
             if ctx.bilinear:
-                _uv_backward(grad.numpy(), image.numpy(), uv.numpy(), grad_uv.numpy())
+                arrays = (t.numpy() for t in (grad, image, uv, grad_uv))
+                run_tasks(_uv_backward, ROW_TASKS, *arrays)
         return grad_image, grad_uv, None
 
 
-@serial_kernel
+@kernel
 def _place(coordinate, size, bilinear):
     """Return the lower texel, the upper one and the upper one's weight along an axis.
 
@@ -85,15 +85,15 @@ def _place(coordinate, size, bilinear):
     return low, low + 1, at - low
 
 
-@parallel_kernel
-def _forward(image, uv, bilinear, out):
+@kernel
+def _forward(task, tasks, image, uv, bilinear, out):
     images, height = uv.shape[:2]
-    for row in prange(images * height):
+    for row in range(task * images * height // tasks, (task + 1) * images * height // tasks):
         b, y = row // height, row % height
         _forward_row(image[b if len(image) > 1 else 0], uv[b, y], bilinear, out[b, y])
 
 
-@serial_kernel
+@kernel
 def _forward_row(image, uv, bilinear, out):
     rows, columns = image.shape[:2]
     for x in range(len(uv)):
@@ -106,15 +106,14 @@ def _forward_row(image, uv, bilinear, out):
             out[x, c] = upper * (1 - t) + lower * t
 
 
-@parallel_kernel
-def _image_backward(grad, uv, bilinear, bands, sums):
+@kernel
+def _image_backward(task, tasks, grad, uv, bilinear, sums):
     # Each task owns rows of the image and walks over all pixels in order: no sum depends on the tasks.
-    for band in prange(bands):
-        rows = sums.shape[1]
-        _image_backward_band(grad, uv, bilinear, band * rows // bands, (band + 1) * rows // bands, sums)
+    rows = sums.shape[1]
+    _image_backward_band(grad, uv, bilinear, task * rows // tasks, (task + 1) * rows // tasks, sums)
 
 
-@serial_kernel
+@kernel
 def _image_backward_band(grad, uv, bilinear, first_row, last_row, sums):
     rows, columns = sums.shape[1:3]
     for b in range(len(uv)):
@@ -134,15 +133,15 @@ def _image_backward_band(grad, uv, bilinear, first_row, last_row, sums):
                             total[row, right, c] += s * g
 
 
-@parallel_kernel
-def _uv_backward(grad, image, uv, grad_uv):
+@kernel
+def _uv_backward(task, tasks, grad, image, uv, grad_uv):
     images, height = uv.shape[:2]
-    for row in prange(images * height):
+    for row in range(task * images * height // tasks, (task + 1) * images * height // tasks):
         b, y = row // height, row % height
         _uv_backward_row(grad[b, y], image[b if len(image) > 1 else 0], uv[b, y], grad_uv[b, y])
 
 
-@serial_kernel
+@kernel
 def _uv_backward_row(grad, image, uv, grad_uv):
     rows, columns = image.shape[:2]
     for x in range(len(uv)):
