@@ -11,6 +11,7 @@ from soaplib.portrait.models import segment_person
 
 _SOLVE_SIDE = 512
 _SEGMENT_SIDE = 512
+_BAND = 0.02
 
 
 def coarse_matte(rgb: np.ndarray, alpha: np.ndarray | None, landmarks: np.ndarray) -> tuple[np.ndarray, str]:
@@ -36,14 +37,11 @@ def foreground_colours(rgb: np.ndarray, matte: np.ndarray) -> np.ndarray:
     Pixels that are not wholly head take the colour of the nearest ones that are, smoothed, so no background
     bleeds into textures.
     """
-    sure = matte > 0.95
+    opaque = matte > 0.95
+    sure = ndi.binary_erosion(opaque, iterations=2, border_value=1) & opaque
     if not sure.any():
         sure = matte >= matte.max()
-    rows, columns = ndi.distance_transform_edt(~sure, return_distances=False, return_indices=True)
-    spread = rgb[rows, columns]
-    soft = ndi.gaussian_filter(sure.astype(np.float32), 1.5)
-    blurred = ndi.gaussian_filter(rgb * sure[..., None], (1.5, 1.5, 0)) / np.maximum(soft, 1e-4)[..., None]
-    spread = np.where((soft > 0.05)[..., None], blurred, spread)
+    spread = _spread_colours(rgb, sure, 1.0)
     colours = np.where(sure[..., None], rgb, spread)
     return np.where((matte > 0.02)[..., None], colours, 1).astype(np.float32)
 
@@ -119,29 +117,39 @@ def _ramp(length: int, from_start: bool, to_end: bool) -> np.ndarray:
 
 
 def _plain_background(rgb: np.ndarray, landmarks: np.ndarray, person: np.ndarray) -> np.ndarray | None:
-    """Foreground by colour, where the picture's border is one nearly even colour; None where it is not."""
-    lab = cv2.cvtColor(rgb, cv2.COLOR_RGB2LAB)
+    """Foreground by colour where the background is even or changes smoothly; None where it is not.
+
+    A quadratic surface per colour channel is fitted to what is surely background; what lies near it and can be
+    reached from the border without crossing the person is background.
+    """
+    factor = min(1.0, 640 / max(rgb.shape[:2]))
+    lab = cv2.cvtColor(cv2.resize(rgb, None, fx=factor, fy=factor, interpolation=cv2.INTER_AREA), cv2.COLOR_RGB2LAB)
     height, width = lab.shape[:2]
-    rim = max(2, min(height, width) // 60)
-    upper = int(0.7 * height)
-    border = np.concatenate(
-        [lab[:rim].reshape(-1, 3), lab[:upper, :rim].reshape(-1, 3), lab[:upper, -rim:].reshape(-1, 3)]
-    )
-    colour = np.median(border, axis=0)
-    off = np.linalg.norm(border - colour, axis=1)
-    if np.percentile(off, 85) > 5:
+    person = cv2.resize(person, (width, height), interpolation=cv2.INTER_AREA)
+    sure = ndi.binary_erosion(person < 0.02, iterations=3, border_value=1)
+    if sure.mean() < 0.1:
         return None
-    far = np.linalg.norm(lab - colour, axis=2)
-    like = far < max(4.0, 2.5 * float(np.percentile(off, 85)))
-    # background is what looks like the border and can be reached from it; white shirts inside stay
+    y, x = np.mgrid[-1 : 1 : height * 1j, -1 : 1 : width * 1j]
+    basis = np.stack([np.ones_like(x), x, y, x * y, x * x, y * y], -1).reshape(-1, 6)
+    chosen = np.flatnonzero(sure.ravel())
+    flat = lab.reshape(-1, 3)
+    for _ in range(3):
+        surface, *_ = np.linalg.lstsq(basis[chosen], flat[chosen], rcond=None)
+        off = np.linalg.norm(flat - basis @ surface, axis=1)
+        limit = max(3.0, 2.5 * float(np.median(off[chosen])))
+        chosen = np.flatnonzero(sure.ravel() & (off < limit))
+        if len(chosen) < 0.9 * sure.sum() or limit > 8:
+            return None  # things stand in the background
+    # shadows on the wall are further off its colour; where the segmentation sees nobody, that is allowed
+    like = off.reshape(height, width) < limit * (1 + 2 * np.clip((0.98 - person) / 0.5, 0, 1))
     labels, _ = ndi.label(like)
-    edge = np.unique(np.concatenate([labels[0], labels[:upper, 0], labels[:upper, -1]]))
-    outside = np.isin(labels, edge[edge > 0])
-    front = ndi.binary_fill_holes(~outside)
-    if front[_face_mask(rgb.shape, landmarks, 0.8)].mean() < 0.97 or front.mean() > 0.97:
+    edge = np.unique(np.concatenate([labels[0], labels[: int(0.8 * height), 0], labels[: int(0.8 * height), -1]]))
+    front = ndi.binary_fill_holes(~np.isin(labels, edge[edge > 0]))
+    front = ndi.binary_opening(front, iterations=1)
+    held = _face_mask(front.shape, landmarks * factor, 0.8)
+    if front[held].mean() < 0.97:
         return None
-    # leaks: where a head of the background's colour was eaten, trust the segmentation instead
-    return np.maximum(front.astype(np.float32), (person > 0.97) & (far > 3))
+    return cv2.resize(front.astype(np.float32), rgb.shape[1::-1], interpolation=cv2.INTER_LINEAR)
 
 
 def _refine(rgb: np.ndarray, coarse: np.ndarray, face: np.ndarray) -> np.ndarray:
@@ -155,14 +163,43 @@ def _refine(rgb: np.ndarray, coarse: np.ndarray, face: np.ndarray) -> np.ndarray
     small = cv2.resize(rgb, size, interpolation=cv2.INTER_AREA)
     mask = cv2.resize(coarse, size, interpolation=cv2.INTER_AREA)
     held = cv2.resize(face.astype(np.float32), size, interpolation=cv2.INTER_AREA) > 0.5
-    band = max(2, round(0.02 * max(size)))
-    sure = ndi.binary_erosion(mask > 0.9, iterations=band) | held
-    never = ndi.binary_erosion(mask < 0.1, iterations=band, border_value=1)
-    alpha = closed_form_matte(small, sure, never, prior=mask)
-    guided = cv2.ximgproc.guidedFilter(small, alpha.astype(np.float32), 2, 1e-5)
-    matte = _guided_upsample(rgb, small, guided)
+    band = max(2, round(_BAND * max(size)))
+    mask = np.clip((mask - 0.25) / 0.5, 0, 1)  # the segmentation's faint halo is no hair
+    sure = ndi.binary_erosion(mask > 0.95, iterations=band) | held
+    never = ndi.binary_erosion(mask < 0.05, iterations=band, border_value=1)
+    prior, trust = _colour_prior(small, sure, never, mask)
+    alpha = closed_form_matte(small, sure, never, prior, trust)
+    matte = _guided_upsample(rgb, small, alpha)
     matte = np.clip((matte - 0.05) / 0.9, 0, 1)
     return np.where(face, 1, matte).astype(np.float32)
+
+
+def _colour_prior(rgb, sure, never, mask):
+    """Alpha by the place of each colour between the nearest head and background colours, and how far to trust it.
+
+    alpha = (I - B).(F - B) / |F - B|^2; the trust falls where F and B are alike or I lies off the line between them.
+    Where it says nothing, the coarse mask does, weakly.
+    """
+    front, back = _spread_colours(rgb, sure, 3.0), _spread_colours(rgb, never, 3.0)
+    across = front - back
+    length = (across**2).sum(-1)
+    alpha = np.clip(((rgb - back) * across).sum(-1) / np.maximum(length, 1e-6), 0, 1)
+    off = np.linalg.norm(rgb - back - alpha[..., None] * across, axis=-1)
+    trust = length / (length + 0.03) * np.exp(-((off / 0.2) ** 2))
+    # dark strands and lights are not the average hair: anything far from the background is head
+    alpha = np.maximum(alpha, np.clip(np.linalg.norm(rgb - back, axis=-1) / 0.35 - 0.4, 0, 1) * (mask > 0.5))
+    return alpha * trust + mask * (1 - trust), 0.02 * trust + 1e-3
+
+
+def _spread_colours(rgb: np.ndarray, known: np.ndarray, blur: float) -> np.ndarray:
+    """Colours of the `known` pixels carried to all others: the nearest one's neighbourhood average."""
+    if not known.any():
+        return rgb
+    share = ndi.gaussian_filter(known.astype(np.float32), blur)
+    mean = np.stack([ndi.gaussian_filter(rgb[..., c] * known, blur) for c in range(3)], -1)
+    mean /= np.maximum(share, 1e-6)[..., None]
+    rows, columns = ndi.distance_transform_edt(~known, return_distances=False, return_indices=True)
+    return mean[rows, columns]
 
 
 def _guided_upsample(rgb: np.ndarray, small: np.ndarray, alpha: np.ndarray) -> np.ndarray:
@@ -195,11 +232,12 @@ def _blur_channels(values: np.ndarray, window) -> np.ndarray:
 
 
 def closed_form_matte(
-    rgb: np.ndarray, sure: np.ndarray, never: np.ndarray, prior: np.ndarray, trust: float = 1e-3
+    rgb: np.ndarray, sure: np.ndarray, never: np.ndarray, prior: np.ndarray, trust: np.ndarray
 ) -> np.ndarray:
     """Solve for alpha between `sure` (1) and `never` (0).
 
-    rgb: (H, W, 3); sure, never: (H, W) bool; prior: (H, W) what to lean to, with weight `trust`. Returns (H, W) float32.
+    rgb: (H, W, 3); sure, never: (H, W) bool; prior, trust: (H, W) what to lean to and how much. Returns (H, W)
+    float32.
     Levin, Lischinski, Weiss, "A Closed-Form Solution to Natural Image Matting", 2008: minimise
     a'La + sum over known (a - a_known)^2 with L of eq. 12 over 3 x 3 windows, eps = 1e-6.
     """
@@ -212,10 +250,10 @@ def closed_form_matte(
     index = np.flatnonzero(unknown)
     known = np.flatnonzero(~unknown)
     rows = laplacian[index]
-    system = rows[:, index] + trust * sp.identity(len(index))
-    right = -rows[:, known] @ alpha.ravel()[known] + trust * prior.ravel()[index].astype(np.float64)
+    weight, start = (part.ravel()[index].astype(np.float64) for part in (trust, prior))
+    system = (rows[:, index] + sp.diags(weight)).tocsr()
+    right = -rows[:, known] @ alpha.ravel()[known] + weight * start
     scale = 1 / system.diagonal()
-    start = prior.ravel()[index].astype(np.float64)
     solution, _ = spl.cg(system, right, x0=start, M=sp.diags(scale), rtol=1e-4, maxiter=400)
     alpha.ravel()[index] = solution
     return np.clip(alpha, 0, 1).reshape(height, width).astype(np.float32)

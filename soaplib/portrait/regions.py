@@ -23,6 +23,7 @@ from soaplib.portrait.face import (
 _LABEL = {name: i for i, name in enumerate(REGIONS)}
 _BINS = (16, 12, 12, 4)
 _ROUNDS = 4
+_SAME_HUE = 16.0
 
 
 def label_regions(rgb: np.ndarray, matte: np.ndarray, landmarks: np.ndarray) -> np.ndarray:
@@ -35,10 +36,10 @@ def label_regions(rgb: np.ndarray, matte: np.ndarray, landmarks: np.ndarray) -> 
     shares = _posteriors(rgb, inside, place)
     best = np.argmax(shares, axis=-1)
     labels = np.full(matte.shape, _LABEL["background"], np.uint8)
-    skin, hair, cloth = (inside & (best == i) for i in range(3))
+    skin, hair = (inside & (best == i) for i in range(2))
     skin, hair = _tidy(skin, hair, inside, place)
+    labels[inside] = _LABEL["clothes"]
     labels[hair] = _LABEL["hair"]
-    labels[cloth] = _LABEL["clothes"]
     labels[skin & ~place.below_jaw] = _LABEL["skin"]
     labels[skin & place.below_jaw] = _LABEL["neck"]
     _paint_parts(labels, landmarks, inside)
@@ -69,47 +70,75 @@ class _Place:
         jaw_ends = landmarks[[172, 397]]
         self.jaw_up = float(((jaw_ends - landmarks[152]) @ up).mean() / self.unit)
         self.half_width = float(np.abs((landmarks[[234, 454]] - landmarks[152]) @ right).mean() / self.unit)
+        # the lower face away from its border: glasses, freckles or paint there are still face
+        self.core = (self.depth > 0.06) & (self.up < self.eyes_up - 0.03)
         self.below_jaw = ~self.oval & (self.up < self.jaw_up)
 
 
 def _posteriors(rgb: np.ndarray, inside: np.ndarray, place: _Place) -> np.ndarray:
-    """(H, W, 3): shares of skin, hair and cloth by prior of place times likelihood of colour and texture, the
-    likelihoods learnt on this picture by a few rounds of expectation-maximisation.
+    """(H, W, 3): shares of skin, hair and cloth, the prior of place times the likelihood of colour and texture.
+
+    Skin is learnt first, where the face surely is; hair from what lies over the face and does not look like
+    skin; cloth from what lies below and looks like neither. A few rounds let each class spread to its own kind.
     """
-    prior = _priors(place) * inside[..., None]
     bins = _features(rgb)
-    shares = prior / np.maximum(prior.sum(-1, keepdims=True), 1e-9)
-    seeds = shares * (shares > 0.8)
-    for turn in range(_ROUNDS):
-        weights = seeds if turn == 0 else shares
-        likelihood = np.stack([_likelihood(bins, weights[..., k] * inside) for k in range(3)], -1)
-        shares = prior * likelihood
-        shares /= np.maximum(shares.sum(-1, keepdims=True), 1e-12)
+    off = _chroma_off(rgb, inside, place)
+    prior = _priors(place, off) * inside[..., None]
+    # a lock that hangs over the face has another hue than the face; shadows only darken
+    sure_skin = inside & place.core & (off < _SAME_HUE)
+    sure_hair = inside & ~place.oval & (place.up > place.brows_up)
+    low = inside & (place.up < 0) & ~place.oval
+    skin = _likelihood(bins, sure_skin)
+    unlike_skin = _unlike(skin, sure_skin)
+    hair = _likelihood(bins, sure_hair * unlike_skin**2)
+    unlike_hair = _unlike(hair, sure_hair & (hair > skin))
+    cloth = _likelihood(bins, low * unlike_skin**2 * unlike_hair**2)
+    shares = _normalised(prior * np.stack([skin, hair, cloth], -1))
+    for _ in range(_ROUNDS):
+        skin = _likelihood(bins, shares[..., 0] ** 2 * np.where(sure_skin, 2.0, 0.5) * inside)
+        hair = _likelihood(bins, shares[..., 1] ** 2 * unlike_skin * np.where(sure_hair, 1.0, 0.5) * inside)
+        cloth = _likelihood(bins, shares[..., 2] ** 2 * unlike_skin * unlike_hair * inside)
+        shares = _normalised(prior * np.stack([skin, hair, cloth], -1))
     guide = np.ascontiguousarray(rgb, dtype=np.float32)
     radius = max(2, rgb.shape[0] // 100)
     return cv2.ximgproc.guidedFilter(guide, shares.astype(np.float32), radius, 1e-3)
 
 
-def _priors(place: _Place) -> np.ndarray:
+def _unlike(likelihood: np.ndarray, typical: np.ndarray) -> np.ndarray:
+    """Near 0 where a pixel is as likely as most of the class's `typical` ones, near 1 where it is far less so."""
+    usual = np.quantile(likelihood[typical], 0.15) if typical.any() else 1.0
+    return usual / (likelihood + usual)
+
+
+def _normalised(shares: np.ndarray) -> np.ndarray:
+    return shares / np.maximum(shares.sum(-1, keepdims=True), 1e-12)
+
+
+def _priors(place: _Place, off: np.ndarray) -> np.ndarray:
     def rise(x, width):
         return 1 / (1 + np.exp(-x / width))
 
-    in_oval = rise(place.depth, 0.03)
-    high = rise(place.up - place.brows_up - 0.08, 0.03)  # above the brows
-    top = rise(place.up - 1.0, 0.05)  # above the forehead's top
-    low = rise(place.jaw_up * 0.6 - place.up, 0.05)  # below the jaw
-    under = low * rise(place.half_width * 0.9 - np.abs(place.aside), 0.05)
-    skin = in_oval * (1 - 0.5 * high) + (1 - in_oval) * (0.25 * (1 - top) + 0.005)
-    hair = in_oval * (0.02 + 0.5 * high) + (1 - in_oval) * (0.3 + 0.7 * np.maximum(top, high)) * (
-        1 - 0.8 * under
+    oval = rise(place.depth, 0.03)
+    high = rise(place.up - place.brows_up - 0.05, 0.04)
+    top = rise(place.up - 1.0, 0.06)
+    low = rise(0.03 - place.up, 0.03)
+    neck = low * rise(0.75 * place.half_width - np.abs(place.aside), 0.05)
+    beside = np.exp(np.minimum(place.depth, 0) / 0.12)  # ears lie near the oval
+    skin = oval * (1 - 0.4 * high) + (1 - oval) * (
+        0.4 * beside * (1 - top) * (1 - low) + 0.05 * top + 0.05 * low + 0.5 * neck
     )
-    cloth = (1 - in_oval) * (0.001 + low * 0.7)
-    # the inner face below the brows is skin whatever its colour: glasses, freckles, paint
-    core = (place.depth > 0.06) & (place.up < place.brows_up)
-    skin = np.where(core, 1.0, skin)
-    hair = np.where(core, 1e-3, hair)
-    cloth = np.where(core, 1e-4, cloth)
+    hair = oval * (0.08 + 0.4 * high) + (1 - oval) * (0.5 - 0.4 * neck + 0.3 * top)
+    cloth = oval * 0.005 + (1 - oval) * (0.004 + 0.4 * low + 0.03 * rise(place.jaw_up - place.up, 0.05))
+    hair = np.where(place.core & (off < _SAME_HUE), 0.01, hair)
+    hair = np.where(place.oval & (off > 1.5 * _SAME_HUE), np.maximum(hair, 0.5 * oval), hair)
     return np.stack([skin, hair, cloth], -1)
+
+
+def _chroma_off(rgb: np.ndarray, inside: np.ndarray, place: _Place) -> np.ndarray:
+    """(H, W) distance of each pixel's hue and saturation from those of most of the lower face, in CIELAB's a and b."""
+    chroma = cv2.cvtColor(rgb.astype(np.float32), cv2.COLOR_RGB2LAB)[..., 1:]
+    face = inside & place.core
+    return np.linalg.norm(chroma - (np.median(chroma[face], axis=0) if face.any() else 0), axis=-1)
 
 
 def _features(rgb: np.ndarray) -> np.ndarray:
@@ -133,12 +162,26 @@ def _likelihood(bins: np.ndarray, weights: np.ndarray) -> np.ndarray:
 
 
 def _tidy(skin: np.ndarray, hair: np.ndarray, inside: np.ndarray, place: _Place):
-    """Fill specks: small islands of hair inside the face's core become skin, small islands of skin in hair, hair."""
-    least = int((0.06 * place.unit) ** 2) + 1
-    islands = skin & ~_large(skin, least) & ~place.oval
-    skin, hair = skin & ~islands, hair | islands
+    """Undo what colour alone gets wrong: glasses and shadows on the face, specks, hands beside the head."""
+    least = int((0.08 * place.unit) ** 2) + 1
+    inner = inside & (place.depth > 0.03) & (place.up < place.brows_up + 0.05)
+    # a lock over the face hangs on the hair outside by more than a thread; a temple of glasses does not
+    width = max(1, round(0.02 * place.unit))
+    thick = ndi.binary_opening(hair, iterations=width)
+    labels, _ = ndi.label(thick)
+    outside = np.unique(labels[~place.oval])
+    lock = ndi.binary_dilation(np.isin(labels, outside[outside > 0]), iterations=width + 1) & hair
+    hair = np.where(inner, lock, hair)
+    skin = skin | (inner & ~hair)
     islands = hair & ~_large(hair, least)
-    return skin | (islands & inside), hair & ~islands
+    skin, hair = skin | (islands & inside), hair & ~islands
+    islands = skin & ~_large(skin, least)
+    skin, hair = skin & ~islands, hair | islands
+    # skin that neither touches the face nor lies near it is a hand
+    labels, _ = ndi.label(skin)
+    near = np.unique(labels[(place.depth > -0.25)])
+    hand = skin & ~np.isin(labels, near)
+    return skin & ~hand, hair
 
 
 def _large(mask: np.ndarray, least: int) -> np.ndarray:
