@@ -1,6 +1,7 @@
 """The command `soap`: run a portrait, look at a run, and see whether this machine can do it."""
 
 import argparse
+import contextlib
 import json
 import os
 import pathlib
@@ -82,24 +83,22 @@ def _run(options) -> int:
     portrait = find_portrait(options.portrait)
     _check_input(portrait, options.landmarks)
     run_dir = options.run_dir or RUNS / portrait.stem
-    progress = Bars()
     try:
-        manifest = run_portrait(
-            portrait,
-            run_dir,
-            profile=options.profile,
-            parameters=parameters,
-            landmarks=options.landmarks,
-            seed=options.seed,
-            from_stage=options.from_stage,
-            until_stage=options.until_stage,
-            progress=progress,
-        )
+        with contextlib.closing(Bars()) as progress:
+            manifest = run_portrait(
+                portrait,
+                run_dir,
+                profile=options.profile,
+                parameters=parameters,
+                landmarks=options.landmarks,
+                seed=options.seed,
+                from_stage=options.from_stage,
+                until_stage=options.until_stage,
+                progress=progress,
+            )
     except RunError as error:
         print(f"soap: {error}", file=sys.stderr)
         return 1
-    finally:
-        progress.close()
     seconds = time.perf_counter() - begun
     for note in (note for stage in manifest.stages for note in stage["notes"]):
         print(f"  {note}")

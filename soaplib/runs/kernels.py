@@ -5,6 +5,7 @@ import functools
 import os
 import pathlib
 import shutil
+import subprocess
 import sys
 import tempfile
 
@@ -72,7 +73,9 @@ class Kernels:
         )  # a person's start-up files do not change a run
         environment["PYTHONHASHSEED"] = "0"
         environment["PYDEVD_DISABLE_FILE_VALIDATION"] = "1"
-        run_sync(manager.start_kernel)(cwd=str(self._cwd), env=environment)
+        # What it prints is in the notebook; libraries that write past Python would spoil the progress bars.
+        quiet = {"stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL}
+        run_sync(manager.start_kernel)(cwd=str(self._cwd), env=environment, **quiet)
         if imports:
             client = BlockingKernelClient()
             client.load_connection_info(manager.get_connection_info())

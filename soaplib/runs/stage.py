@@ -5,6 +5,7 @@ import json
 import os
 import pathlib
 import shutil
+import sys
 import time
 
 import numpy as np
@@ -82,6 +83,20 @@ class Stage:
         """Record a sentence for the person who made the run (advice, a limit met); prints it."""
         self._notes.append(str(sentence))
         print(sentence)
+
+    def progress(self, label: str):
+        """Return a function of (steps done, steps in all) that draws a progress bar: for long work."""
+        from tqdm.std import tqdm  # tqdm.auto would become a widget, which shows nothing without a kernel
+
+        bar = tqdm(desc=label, ncols=72, mininterval=0.5, file=sys.stdout)
+
+        def update(done: int, total: int) -> None:
+            bar.total = total
+            bar.update(done - bar.n)
+            if done >= total:
+                bar.close()
+
+        return update
 
     def finish(self) -> pathlib.Path:
         """Write `stage.json`, give the folder its final name and return it.
