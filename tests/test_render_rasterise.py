@@ -1,3 +1,7 @@
+import concurrent.futures
+import subprocess
+import sys
+
 import numba
 import numpy as np
 import pytest
@@ -290,6 +294,58 @@ def test_texture_gradients():
         uv = (torch.rand(2, 3, 4, 2, generator=g, dtype=torch.float64) * 1.4 - 0.2).requires_grad_()
         assert torch.autograd.gradcheck(texture, (image, uv))
         assert torch.autograd.gradcheck(lambda i, t: texture(i, t, "nearest"), (image, uv.detach()))
+
+
+def test_mip_levels_average_what_is_seen_small():
+    g = torch.Generator().manual_seed(0)
+    image = torch.rand(1, 32, 64, 3, generator=g, dtype=torch.float64)
+
+    def grid(height, width):
+        v, u = torch.meshgrid(
+            1 - (torch.arange(height, dtype=torch.float64) + 0.5) / height,
+            (torch.arange(width, dtype=torch.float64) + 0.5) / width,
+            indexing="ij",
+        )
+        return torch.stack((u, v), -1)[None]
+
+    same = grid(32, 64)
+    torch.testing.assert_close(texture(image, same, mip=True), image)
+    quarter = image.reshape(1, 8, 4, 16, 4, 3).mean((2, 4))
+    torch.testing.assert_close(texture(image, grid(8, 16), mip=True), quarter)
+    # 2^1.5 texels apart: half of the first halving and half of the second.
+    between = grid(32, 64)[:, :8, :16] * 2**1.5
+    half = image.reshape(1, 16, 2, 32, 2, 3).mean((2, 4))
+    expected = (texture(half, between) + texture(quarter, between)) / 2
+    torch.testing.assert_close(texture(image, between, mip=True), expected)
+    odd = texture(torch.rand(1, 5, 3, 1, generator=g), torch.rand(1, 9, 9, 2, generator=g), mip=True)
+    assert torch.isfinite(odd).all() and odd.shape == (1, 9, 9, 1)
+    weight = torch.rand(1, 8, 16, 3, generator=g, dtype=torch.float64)
+    uv = (grid(8, 16) + 0.004).requires_grad_()
+    assert torch.autograd.gradcheck(
+        lambda i: weight * texture(i, uv.detach(), mip=True), image[:, ::4, ::4].clone().requires_grad_()
+    )
+    (weight * texture(image, uv, mip=True)).sum().backward()
+    step = torch.tensor([1e-6, -1e-6], dtype=torch.float64)
+    up, down = ((weight * texture(image, uv.detach() + s * step, mip=True)).sum() for s in (1, -1))
+    torch.testing.assert_close((uv.grad * step).sum(), (up - down) / 2, rtol=1e-5, atol=1e-12)
+    with pytest.raises(ValueError, match="mip"):
+        texture(image, same, "nearest", mip=True)
+
+
+def test_threads_may_render_at_once():
+    clip, faces = random_mesh(6, count=200, dtype=torch.float32)
+
+    def render(_):
+        return rasterize(clip, faces, (90, 90))
+
+    expected = render(0)
+    with concurrent.futures.ThreadPoolExecutor(4) as pool:
+        assert all(torch.equal(expected, got) for got in pool.map(render, range(24)))
+
+
+def test_import_is_cheap():
+    code = "import sys, soaplib.render; sys.exit('torch' in sys.modules or 'numba' in sys.modules)"
+    assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
 
 
 def test_bits_do_not_depend_on_the_number_of_threads():

@@ -175,7 +175,7 @@ def _find_crossings_row(rast, corners, faces, edges, folds, y, crossing, alpha):
             if x_next >= width or y_next >= height:
                 continue
             there = int(rast[y_next, x_next, 3]) - 1
-            if here == there:
+            if here == there or _unfolded(edges, folds, here, there):
                 continue
             ours = there < 0 or (here >= 0 and rast[y, x, 2] <= rast[y_next, x_next, 2])
             if ours:
@@ -189,6 +189,17 @@ def _find_crossings_row(rast, corners, faces, edges, folds, y, crossing, alpha):
                 if edge >= 0:
                     crossing[x, axis] = -edge - 1
                     alpha[x, axis] = distance - 0.5
+
+
+@kernel
+def _unfolded(edges, folds, here, there):
+    """Say whether two faces meet in an edge that is no silhouette: the commonest case, told cheaply."""
+    if here < 0 or there < 0:
+        return False
+    for i in range(3):
+        if edges[here, i] == there:
+            return not folds[here] >> i & 1
+    return False
 
 
 @kernel

@@ -9,7 +9,7 @@ import torch
 from soaplib.render.kernels import ROW_TASKS, checked_tensor, common_dtype, kernel, run_tasks
 
 
-def texture(image: torch.Tensor, uv: torch.Tensor, mode: str = "bilinear") -> torch.Tensor:
+def texture(image: torch.Tensor, uv: torch.Tensor, mode: str = "bilinear", mip: bool = False) -> torch.Tensor:
     """Look up an image at texture coordinates.
 
     Args:
@@ -17,16 +17,20 @@ def texture(image: torch.Tensor, uv: torch.Tensor, mode: str = "bilinear") -> to
         uv: (B, H, W, 2), origin at the image's bottom left, its top right at (1, 1); outside, the border's texel
             goes on.
         mode: "bilinear" between texel centres, or "nearest".
+        mip: where neighbouring pixels lie more than a texel apart, look into halved images instead, blending two
+            (trilinear): no shimmer where a texture is seen small. Bilinear only.
 
     Returns:
         (B, H, W, C). float64 when either input is.
 
-    Gradients flow to the image and, when bilinear, to uv (0 where it is clamped).
+    Gradients flow to the image and, when bilinear, to uv (0 where it is clamped; the choice of mip
+    level is held fixed).
 
     Raises:
         ValueError: wrong shape, type or mode.
 
-    Source: Laine et al. 2020, section 3.5, without mip-maps.
+    Source: Laine et al. 2020, section 3.5; mip levels by halving (Williams 1983), the
+    footprint from differences of uv to the nearer of two neighbours, so that seams do not count.
     """
     checked_tensor("texture", "image", image, "B,H,W,C")
     checked_tensor("texture", "uv", uv, "B,H,W,2")
@@ -36,8 +40,41 @@ def texture(image: torch.Tensor, uv: torch.Tensor, mode: str = "bilinear") -> to
         )
     if mode not in ("bilinear", "nearest"):
         raise ValueError(f'texture: mode must be "bilinear" or "nearest", got {mode!r}')
+    if mip and mode != "bilinear":
+        raise ValueError(f'texture: mip needs mode "bilinear", got {mode!r}')
     dtype = common_dtype(image, uv)
-    return _Texture.apply(image.to(dtype), uv.to(dtype), mode == "bilinear")
+    image, uv = image.to(dtype), uv.to(dtype)
+    return _trilinear(image, uv) if mip else _Texture.apply(image, uv, mode == "bilinear")
+
+
+def _trilinear(image, uv):
+    level = _mip_level(uv.detach(), image.shape[1:3])
+    deepest = int(np.ceil(np.log2(max(image.shape[1:3]))))
+    level = level.clamp(0, deepest)[..., None]
+    result = torch.zeros((*uv.shape[:3], image.shape[3]), dtype=uv.dtype)
+    for depth in range(deepest + 1):
+        weight = (1 - (level - depth).abs()).clamp(min=0)
+        if weight.any():
+            result = result + weight * _Texture.apply(image, uv, True)
+        if depth < deepest:
+            image = torch.nn.functional.avg_pool2d(
+                image.movedim(-1, 1), [min(2, s) for s in image.shape[1:3]], ceil_mode=True
+            ).movedim(1, -1)
+    return result
+
+
+def _mip_level(uv, texels):
+    """Return the base-2 logarithm of how many texels neighbouring pixels lie apart, (B, H, W)."""
+    place = uv * torch.tensor([texels[1], texels[0]], dtype=uv.dtype)
+    widest = torch.zeros(uv.shape[:3], dtype=uv.dtype)
+    for axis in (1, 2):
+        step = place.diff(dim=axis).norm(dim=-1)
+        if step.shape[axis] == 0:
+            continue
+        edge = torch.full_like(step.narrow(axis, 0, 1), torch.inf)
+        nearer = torch.minimum(torch.cat((step, edge), axis), torch.cat((edge, step), axis))
+        widest = torch.maximum(widest, nearer)
+    return torch.log2(widest.clamp(min=1e-6))
 
 
 class _Texture(torch.autograd.Function):
