@@ -26,3 +26,13 @@ INNER_LIPS = (78, 95, 88, 178, 87, 14, 317, 402, 318, 324, 308, 415, 310, 311, 3
 
 OUTER_EYES = (33, 263)
 """The outer eye corners, right and left: their distance is the unit of landmark errors."""
+
+IBUG68 = (
+    162, 234, 93, 58, 172, 136, 149, 148, 152, 377, 378, 365, 397, 288, 323, 454, 389,
+    71, 63, 105, 66, 107, 336, 296, 334, 293, 301,
+    168, 197, 5, 4, 75, 97, 2, 326, 305,
+    33, 160, 158, 133, 153, 144, 362, 385, 387, 263, 373, 380,
+    61, 39, 37, 0, 267, 269, 291, 405, 314, 17, 84, 181, 78, 82, 13, 312, 308, 317, 14, 87,
+)  # fmt: skip
+"""The 68 points of iBUG 300-W (Sagonas et al. 2013) among the 478: jaw line from the head's right ear to the left,
+brows, nose, eyes, outer and inner lips. The correspondence in wide use (also in LatentSync, Apache-2.0)."""

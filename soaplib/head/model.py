@@ -7,6 +7,7 @@ import scipy.sparse as sp
 import torch
 
 from soaplib.data import JOINT_PARENTS
+from soaplib.head.landmarks import IBUG68
 from soaplib.head.skinning import linear_blend_skinning, rotation_matrices
 from soaplib.storage import Stored
 
@@ -80,6 +81,10 @@ class HeadModel(Stored):
             weights = torch.as_tensor(self.landmark_weights, dtype=vertices.dtype)
             return (vertices[..., torch.as_tensor(corners, dtype=torch.long), :] * weights[..., None]).sum(-2)
         return (vertices[..., corners, :] * self.landmark_weights[..., None]).sum(-2)
+
+    def landmarks68(self, vertices):
+        """Interpolate the 68 iBUG landmarks: (..., V, 3) -> (..., 68, 3), numpy or torch."""
+        return self.landmarks(vertices)[..., list(IBUG68), :]
 
     def tensors(self, dtype: torch.dtype = torch.float32) -> "HeadTensors":
         """Give the model as torch tensors, for `HeadTensors.forward`."""
