@@ -32,8 +32,13 @@ def file_checksum(path: pathlib.Path) -> str:
 
 
 def folder_checksums(folder: pathlib.Path) -> dict[str, str]:
-    """Return {path relative to `folder`: SHA-256} of every file below it but `stage.json`, sorted by path."""
-    files = sorted(p for p in folder.rglob("*") if p.is_file() and p != folder / "stage.json")
+    """Return {path relative to `folder`: SHA-256} of the files below it, sorted by path.
+
+    Left out are `stage.json`, which holds this, and 3D views (`.html`), in which K3D writes the time.
+    """
+    files = sorted(
+        p for p in folder.rglob("*") if p.is_file() and p.suffix != ".html" and p.name != "stage.json"
+    )
     return {p.relative_to(folder).as_posix(): file_checksum(p) for p in files}
 
 

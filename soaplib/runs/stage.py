@@ -58,12 +58,28 @@ class Stage:
         """
         from IPython.display import Image, display
 
-        path = self.folder / "figures" / f"{name}.png"
-        path.parent.mkdir(exist_ok=True)
-        _save_picture(picture, path)
-        self._figures = [f for f in self._figures if f["file"] != f"figures/{name}.png"]
-        self._figures.append({"file": f"figures/{name}.png", "caption": caption})
+        path = self._keep_figure(picture, name, caption)
         display(Image(filename=str(path), alt=caption))
+        print(caption)
+
+    def show3d(self, parts, name: str, caption: str, yaws=(0.0, 40.0, 90.0)) -> None:
+        """Show parts (see `soaplib.viewing.figures`) from some sides as a picture, and turning in 3D.
+
+        In a run the 3D view is a file that needs neither a kernel nor a network, `figures/<name>.html`; in a
+        notebook worked on by hand it is a live one.
+        """
+        from IPython.display import display
+
+        from soaplib.viewing.figures import k3d_plot, poster, show3d
+
+        if pathlib.Path.cwd() == self.run_dir.resolve():
+            # Executed notebooks lie in RUN/notebooks, beside the folder that this stage will have.
+            file = f"figures/{name}.html"
+            picture = show3d(parts, self.folder / file, f"../{self.name}/{file}", yaws)
+        else:
+            picture = poster(parts, yaws)
+            display(k3d_plot(parts))
+        self._keep_figure(picture, name, caption)
         print(caption)
 
     def metric(self, name: str, value: float, unit: str = "") -> None:
@@ -127,6 +143,14 @@ class Stage:
         print(f"{self.name} is finished: {len(record['files'])} files, {record['seconds']:.1f} s")
         return final
 
+    def _keep_figure(self, picture, name: str, caption: str) -> pathlib.Path:
+        path = self.folder / "figures" / f"{name}.png"
+        path.parent.mkdir(exist_ok=True)
+        _save_picture(picture, path)
+        self._figures = [f for f in self._figures if f["file"] != f"figures/{name}.png"]
+        self._figures.append({"file": f"figures/{name}.png", "caption": caption})
+        return path
+
 
 def open_stage(run_dir: str | os.PathLike, name: str, *, profile: str = "standard", seed: int = 0) -> Stage:
     """Begin a stage in a run folder (made if absent); what an interrupted try left of this stage is removed.
@@ -153,9 +177,8 @@ def _save_picture(picture, path: pathlib.Path) -> None:
     if hasattr(picture, "savefig"):
         # No date and no version of matplotlib in the file: equal figures are equal bytes.
         picture.savefig(path, bbox_inches="tight", metadata={"Software": None})
-        import matplotlib.pyplot as plt
-
-        plt.close(picture)
+        if "matplotlib.pyplot" in sys.modules:  # else nothing would show it a second time
+            sys.modules["matplotlib.pyplot"].close(picture)
         return
     from PIL import Image
 
