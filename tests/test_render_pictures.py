@@ -186,6 +186,24 @@ def test_soft_light_shades_and_stays_gentle():
     assert lit[10, 18, 0] > lit[38, 30, 0]
 
 
+def test_soft_light_falls_on_the_side_that_is_seen():
+    vertices, faces = square(0.0)
+    normals = np.tile([0.0, 0, 1], (4, 1))
+    front = part(vertices, faces, (200, 200, 200), double_sided=True, normals=normals)
+    back = part(vertices, np.asarray(faces)[:, ::-1], (200, 200, 200), double_sided=True, normals=-normals)
+    seen, behind = (draw([p], FRONT, (48, 48), light="soft") for p in (front, back))
+    np.testing.assert_allclose(seen, behind, atol=1e-6)
+    assert seen[24, 24, 0] < 0.95
+
+
+def test_alpha_parts_are_blended_from_far_to_near():
+    far = part(*square(0.1), (255, 0, 0, 128), alpha=True)
+    near = part(*square(0.2), (0, 0, 255, 128), alpha=True)
+    one, other = (draw(parts, FRONT, (48, 48)) for parts in ([far, near], [near, far]))
+    np.testing.assert_array_equal(one, other)
+    assert one[24, 24, 2] > one[24, 24, 0]
+
+
 def test_draw_names_wrong_input():
     thing = part(*square(0.0), (0, 0, 0))
     assert (draw([], FRONT, (4, 4), background=0.5) == 0.5).all()

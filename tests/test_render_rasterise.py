@@ -284,6 +284,8 @@ def test_texture_by_hand():
     uv = torch.tensor([[[[0.25, 0.75], [0.5, 0.5], [0.75, 0.25], [-4, 9], [9, -4], [0.25, 0.5]]]])
     assert texture(image, uv)[0, 0, :, 0].tolist() == [0, 1.5, 3, 0, 3, 1]
     assert texture(image, uv[:, :, :1] + 0.2, "nearest")[0, 0, 0, 0] == 0
+    nan = torch.full((1, 1, 1, 2), float("nan"))
+    assert texture(image, nan).item() == texture(image, nan, "nearest").item() == 0
     assert texture(image, torch.tensor([[[[0.51, 0.49]]]]), "nearest").item() == 3
 
 
@@ -417,6 +419,8 @@ def test_neighbours_that_were_dropped_are_silhouettes():
         (lambda c, f: rasterize(c, f, (4.5, 4)), "size"),
         (lambda c, f: interpolate(c.expand(3, -1, -1), torch.zeros(2, 4, 4, 4), f), "batch"),
         (lambda c, f: interpolate(c, torch.zeros(1, 4, 4, 3), f), "rast"),
+        (lambda c, f: interpolate(c, torch.full((1, 4, 4, 4), 2.0), f), "rast names face 1"),
+        (lambda c, f: antialias(torch.zeros(1, 4, 4, 3), torch.full((1, 4, 4, 4), 2.0), c, f), "rast names"),
         (lambda c, f: texture(torch.zeros(1, 0, 4, 3), torch.zeros(1, 4, 4, 2)), "image"),
         (lambda c, f: texture(torch.zeros(1, 4, 4, 3), torch.zeros(1, 4, 4, 3)), "uv"),
         (lambda c, f: texture(torch.zeros(1, 4, 4, 3), torch.zeros(1, 4, 4, 2), "cubic"), "mode"),

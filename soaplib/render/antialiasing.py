@@ -6,6 +6,7 @@ import torch
 from soaplib.render.kernels import (
     ROW_TASKS,
     bands_per_image,
+    check_rast,
     checked_faces,
     checked_tensor,
     common_dtype,
@@ -54,6 +55,7 @@ def antialias(
     checked_tensor("antialias", "rast", rast, f"{color.shape[0]},{color.shape[1]},{color.shape[2]},4")
     checked_tensor("antialias", "clip", clip, f"{color.shape[0]},V,4")
     faces = checked_faces("antialias", faces, clip.shape[1])
+    check_rast("antialias", rast, len(faces))
     edges = mesh_edges(faces) if edges is None else edges
     if edges.shape != faces.shape or edges.dtype != torch.int32:
         raise ValueError(

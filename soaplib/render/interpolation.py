@@ -6,6 +6,7 @@ import torch
 from soaplib.render.kernels import (
     ROW_TASKS,
     bands_per_image,
+    check_rast,
     checked_faces,
     checked_tensor,
     common_dtype,
@@ -39,6 +40,7 @@ def interpolate(attributes: torch.Tensor, rast: torch.Tensor, faces: torch.Tenso
             f"interpolate: attributes must have batch 1 or {rast.shape[0]} as rast, got {attributes.shape[0]}"
         )
     faces = checked_faces("interpolate", faces, attributes.shape[1])
+    check_rast("interpolate", rast, len(faces))
     dtype = common_dtype(attributes, rast)
     return _Interpolate.apply(attributes.to(dtype), rast.to(dtype), faces)
 

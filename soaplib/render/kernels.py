@@ -77,6 +77,15 @@ def checked_faces(operation: str, faces, vertex_count: int) -> torch.Tensor:
     return faces.to(torch.int32).contiguous()
 
 
+def check_rast(operation: str, rast: torch.Tensor, face_count: int) -> None:
+    """Raise ValueError where rast names a face that is not there."""
+    if rast.numel() and (highest := float(rast[..., 3].detach().amax())) > face_count:
+        raise ValueError(
+            f"{operation}: rast names face {highest - 1:.0f}, but there are {face_count} faces; "
+            "give the faces that were rasterized"
+        )
+
+
 def checked_tensor(operation: str, name: str, value, shape: str) -> torch.Tensor:
     """Return `value` if it is a float tensor of the shape spelled in `shape`, such as "B,V,4".
 

@@ -99,7 +99,8 @@ def draw(parts, camera, size, background=1.0, light: str | None = None) -> np.nd
     Args:
         parts: objects like `soaplib.data.Part`, already posed: vertices and normals (V, 3), faces (F, 3),
             uv (V, 2), texture (H, W, 3 or 4) uint8, double_sided, alpha. Parts with alpha are blended over the
-            others, far faces first; parts that are not double-sided are seen from their front only.
+            others, far parts first and in them far faces first; parts that are not double-sided are seen from
+            their front only.
         camera: (4, 4) world to pixels.
         size: (H, W).
         background: a grey, an (r, g, b), or an (H, W, 3) image, in [0, 1].
@@ -130,13 +131,12 @@ def draw(parts, camera, size, background=1.0, light: str | None = None) -> np.nd
     scan_faces(corners[None], faces, culled, -np.inf, np.inf, rast)
     first = 0
     for piece in solid:
-        surface = (piece.faces, piece.values, piece.texture)
+        surface = (piece.faces, piece.shades, piece.values, piece.texture)
         run_tasks(_paint, ROW_TASKS, rast[0], first, *surface, *_box(piece, canvas), canvas)
         first += len(piece.faces)
-    for piece in (p for p in pieces if p.alpha):
-        depth = (piece.corners[:, 2] / piece.corners[:, 3])[piece.faces].mean(1)
-        order = np.argsort(-depth, kind="stable")
-        surface = (piece.faces[order], piece.values, piece.texture)
+    for piece in sorted((p for p in pieces if p.alpha), key=lambda p: -p.depths().mean()):
+        order = np.argsort(-piece.depths(), kind="stable")
+        surface = (piece.faces[order], piece.shades[order], piece.values, piece.texture)
         run_tasks(_blend, ROW_TASKS, rast[0], piece.corners, *surface, piece.double_sided, canvas)
     out = np.empty((height, width, 3), np.float32)
     run_tasks(_shrink, ROW_TASKS, canvas, out)
@@ -145,14 +145,22 @@ def draw(parts, camera, size, background=1.0, light: str | None = None) -> np.nd
 
 @dataclasses.dataclass(frozen=True)
 class _Piece:
-    """A part made ready: corners (V, 6) at double resolution (see `pixel_corners`), values (V, 3) u, v, shade."""
+    """A part made ready to draw.
+
+    corners: (V, 6) at double resolution, see `pixel_corners`. values: (V, 4) u, v, and the shades of front and
+    back. shades: (F,) which of the columns of values holds the shade of the side that is seen.
+    """
 
     corners: np.ndarray
     faces: np.ndarray
+    shades: np.ndarray
     values: np.ndarray
     texture: np.ndarray
     alpha: bool
     double_sided: bool
+
+    def depths(self):
+        return (self.corners[:, 2] / self.corners[:, 3])[self.faces].mean(1)
 
 
 def _piece(part, camera, light):
@@ -172,11 +180,16 @@ def _piece(part, camera, light):
         )
     moved = np.asarray(part.vertices, np.float64) @ camera[:, :3].T + camera[:, 3]
     moved[:, :2] *= 2
-    shade = np.ones(count) if light is None else _soft(part.normals, camera, bool(part.double_sided))
-    values = np.concatenate((part.uv, shade[:, None]), 1, dtype=np.float32)
+    corners = with_screen(moved)
+    # An index made from NaN would reach outside the texture.
+    values = np.concatenate((np.nan_to_num(part.uv), np.ones((count, 2))), 1, dtype=np.float32)
+    if light == "soft":
+        normals = np.asarray(part.normals, np.float64) @ camera_rotation(camera).T
+        values[:, 2:] = np.stack((_soft(normals), _soft(-normals)), 1)
     return _Piece(
-        with_screen(moved),
+        corners,
         faces,
+        np.where(_clockwise(corners[:, 4:], faces), 3, 2).astype(np.int8),
         values,
         np.ascontiguousarray(texture),
         bool(part.alpha),
@@ -184,11 +197,13 @@ def _piece(part, camera, light):
     )
 
 
-def _soft(normals, camera, double_sided):
-    """Return a gentle shade per vertex: an ambient part, a wrapped key light, a little fill from below."""
-    n = np.asarray(normals, np.float64) @ camera_rotation(camera).T
-    if double_sided:
-        n = n * np.where(n[:, 2:] < 0, -1.0, 1.0)
+def _clockwise(screen, faces):
+    a, b, c = (screen[faces[:, i]] for i in range(3))
+    return (b[:, 0] - a[:, 0]) * (c[:, 1] - a[:, 1]) > (b[:, 1] - a[:, 1]) * (c[:, 0] - a[:, 0])
+
+
+def _soft(n):
+    """Return a gentle shade for normals in camera axes: ambient, a wrapped key light, some from above and ahead."""
     key = n @ (np.array([-0.45, 0.55, 0.7]) / math.sqrt(0.45**2 + 0.55**2 + 0.7**2))
     return 0.62 + 0.36 * np.clip((key + 0.35) / 1.35, 0, 1) + 0.05 * n[:, 1] + 0.04 * n[:, 2]
 
@@ -215,25 +230,25 @@ def _box(piece, canvas):
 
 
 @kernel
-def _paint(task, tasks, rast, first, faces, values, texture, y0, y1, x0, x1, canvas):
+def _paint(task, tasks, rast, first, faces, shades, values, texture, y0, y1, x0, x1, canvas):
     for y in range(y0 + task * (y1 - y0) // tasks, y0 + (task + 1) * (y1 - y0) // tasks):
-        _paint_row(rast[y], first, faces, values, texture, x0, x1, canvas[y])
+        _paint_row(rast[y], first, faces, shades, values, texture, x0, x1, canvas[y])
 
 
 @kernel
-def _paint_row(rast, first, faces, values, texture, x0, x1, canvas):
+def _paint_row(rast, first, faces, shades, values, texture, x0, x1, canvas):
     for x in range(x0, x1):
         f = int(rast[x, 3]) - 1 - first
         if f < 0 or f >= len(faces):
             continue
-        red, green, blue, _ = _colour(rast[x, 0], rast[x, 1], faces[f], values, texture)
+        red, green, blue, _ = _colour(rast[x, 0], rast[x, 1], faces[f], shades[f], values, texture)
         canvas[x, 0] = red
         canvas[x, 1] = green
         canvas[x, 2] = blue
 
 
 @kernel
-def _colour(u, v, face, values, texture):
+def _colour(u, v, face, shaded, values, texture):
     """Return the shaded texture at barycentrics u, v of a face, and its opacity, all in [0, 1]."""
     rows, columns, channels = texture.shape
     w = np.float32(1) - u - v
@@ -249,7 +264,7 @@ def _colour(u, v, face, values, texture):
     s, t = s - np.float32(left), t - np.float32(top)
     a, b = (np.float32(1) - s) * (np.float32(1) - t), s * (np.float32(1) - t)
     c, d = (np.float32(1) - s) * t, s * t
-    shade = (u * p[2] + v * q[2] + w * r[2]) * np.float32(1 / 255)
+    shade = (u * p[shaded] + v * q[shaded] + w * r[shaded]) * np.float32(1 / 255)
     one = np.float32(1)
     ta, tb, tc, td = texture[top, left], texture[top, right], texture[bottom, left], texture[bottom, right]
     red = min((a * ta[0] + b * tb[0] + c * tc[0] + d * td[0]) * shade, one)
@@ -262,15 +277,15 @@ def _colour(u, v, face, values, texture):
 
 
 @kernel
-def _blend(task, tasks, rast, corners, faces, values, texture, double_sided, canvas):
+def _blend(task, tasks, rast, corners, faces, shades, values, texture, double_sided, canvas):
     """Blend faces, given far ones first, over the canvas where no solid face is before them."""
     rows = len(canvas)
     first, last = task * rows // tasks, (task + 1) * rows // tasks
-    _blend_band(rast, corners, faces, values, texture, double_sided, first, last, canvas)
+    _blend_band(rast, corners, faces, shades, values, texture, double_sided, first, last, canvas)
 
 
 @kernel
-def _blend_band(rast, corners, faces, values, texture, double_sided, first_row, last_row, canvas):
+def _blend_band(rast, corners, faces, shades, values, texture, double_sided, first_row, last_row, canvas):
     width = canvas.shape[1]
     for f in range(len(faces)):
         c0, c1, c2 = corners[faces[f, 0]], corners[faces[f, 1]], corners[faces[f, 2]]
@@ -298,7 +313,7 @@ def _blend_band(rast, corners, faces, values, texture, double_sided, first_row, 
                 b0, b1, b2 = b0 / c0[3], b1 / c1[3], b2 / c2[3]
                 total = b0 + b1 + b2
                 red, green, blue, opacity = _colour(
-                    np.float32(b0 / total), np.float32(b1 / total), faces[f], values, texture
+                    np.float32(b0 / total), np.float32(b1 / total), faces[f], shades[f], values, texture
                 )
                 pixel = canvas[y, x]
                 pixel[0] += opacity * (red - pixel[0])

@@ -112,13 +112,15 @@ def _place(coordinate, size, bilinear):
     """
     at = coordinate * size - 0.5
     if not bilinear:
-        nearest = int(math.floor(min(max(at + 0.5, 0.0), size - 1.0)))
-        return nearest, nearest, -1.0
+        at = math.floor(at + 0.5)
+    # Written so that NaN is clamped too.
     if not (at > 0):
         return 0, 0, -1.0
     if at >= size - 1:
         return size - 1, size - 1, -1.0
     low = int(at)
+    if not bilinear:
+        return low, low, -1.0
     return low, low + 1, at - low
 
 
