@@ -59,7 +59,8 @@ function startViewer(root) {
 
   function goTo({ weights = {}, joints = {}, view }) {
     setPlaying(false);
-    if (view) setTurning(false);
+    setTurning(false);
+    if (!view && Math.cos(avatar.yaw) < 0.3) view = [0, 0.04]; // a face that looks away cannot show much
     const still = [0, 0, 0, 1];
     const turns = avatar.skin.joints.map((node) => [node, [avatar.rotations.get(node) || still, joints[avatar.nodes[node].name] || still]]);
     const nearest = view && Math.atan2(Math.sin(view[0] - avatar.yaw), Math.cos(view[0] - avatar.yaw));
@@ -126,6 +127,10 @@ function startViewer(root) {
     press(find("play"), on);
     find("play").textContent = on ? "Pause" : "Play clip";
     if (!on) avatar.rotations.clear();
+    if (on) {
+      setTurning(false);
+      if (Math.cos(avatar.yaw) < 0.5) avatar.yaw = 0; // who plays the clip wants to see the face
+    }
     avatar.stale = true;
     last = performance.now();
     ask();

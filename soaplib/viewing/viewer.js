@@ -96,7 +96,7 @@ void main() {
   vec3 light = mix(vec3(0.46, 0.44, 0.43), vec3(0.64, 0.65, 0.68), n.y * 0.5 + 0.5);
   light += vec3(0.46, 0.45, 0.42) * max(dot(n, key), 0.0) + vec3(0.10, 0.11, 0.13) * max(dot(n, fill), 0.0);
   float gloss = 1.0 - (look == 2 ? 0.75 : roughness), power = exp2(2.0 + 8.0 * gloss);
-  float shine = pow(max(dot(n, normalize(key + toEye)), 0.0), power) * gloss * gloss * 0.55;
+  float shine = pow(max(dot(n, normalize(key + toEye)), 0.0), power) * gloss * gloss * 0.4;
   float rim = pow(1.0 - max(dot(n, toEye), 0.0), 4.0) * 0.10;
   vec3 lit = look == 1 ? base.rgb : albedo * light + shine + rim;
   float alpha = cutoff > 0.0 && cutoff < 0.1 ? base.a : 1.0;
