@@ -29,12 +29,12 @@ def detect_landmarks(rgb: np.ndarray, alpha: np.ndarray | None = None) -> tuple[
     """
     plain = _composite(rgb, alpha)
     doubtful: list[tuple[np.ndarray, dict]] = []
-    for kind in ("large", "small", "turned"):
+    for kind in ("large", "turned", "small"):
         for enhance in (False, True):
             image = _contrast(plain) if enhance else plain
             for name, views in _attempts(kind, image, alpha):
                 faces = _distinct([face for view in views for face in _faces_in(image, *view)])
-                for face in faces:
+                for face in faces[:3]:
                     points, report = _agree(_looks(image, face), _AGREEMENT[kind])
                     if points is None:
                         continue
@@ -190,7 +190,7 @@ def _looks(image: np.ndarray, face: np.ndarray) -> np.ndarray:
             ]
             if near:
                 seen.append(max(near, key=_height))
-        if not seen:
+        if len(seen) < 2:
             break
         face = np.median(seen, axis=0)
     return np.array(seen).reshape(-1, 478, 2)

@@ -72,7 +72,7 @@ def _coarse(rgb: np.ndarray, landmarks: np.ndarray) -> tuple[np.ndarray, str]:
     person = _segment(rgb, landmarks)
     plain = _plain_background(rgb, landmarks, person)
     if plain is None:
-        return person, "segmentation"
+        return np.clip((person - 0.25) / 0.5, 0, 1), "segmentation"  # its faint halo is no hair
     return plain, "background"
 
 
@@ -126,22 +126,18 @@ def _plain_background(rgb: np.ndarray, landmarks: np.ndarray, person: np.ndarray
     lab = cv2.cvtColor(cv2.resize(rgb, None, fx=factor, fy=factor, interpolation=cv2.INTER_AREA), cv2.COLOR_RGB2LAB)
     height, width = lab.shape[:2]
     person = cv2.resize(person, (width, height), interpolation=cv2.INTER_AREA)
-    sure = ndi.binary_erosion(person < 0.02, iterations=3, border_value=1)
-    if sure.mean() < 0.1:
+    rim, low = max(2, min(height, width) // 40), int(0.7 * height)
+    border = np.zeros((height, width), bool)
+    border[:rim] = border[:low, :rim] = border[:low, -rim:] = True
+    # the segmentation is lost on many drawings; there the picture's rim tells
+    for sure in (ndi.binary_erosion(person < 0.02, iterations=3, border_value=1), border):
+        off, limit = _off_surface(lab, sure)
+        if off is not None:
+            break
+    else:
         return None
-    y, x = np.mgrid[-1 : 1 : height * 1j, -1 : 1 : width * 1j]
-    basis = np.stack([np.ones_like(x), x, y, x * y, x * x, y * y], -1).reshape(-1, 6)
-    chosen = np.flatnonzero(sure.ravel())
-    flat = lab.reshape(-1, 3)
-    for _ in range(3):
-        surface, *_ = np.linalg.lstsq(basis[chosen], flat[chosen], rcond=None)
-        off = np.linalg.norm(flat - basis @ surface, axis=1)
-        limit = max(3.0, 2.5 * float(np.median(off[chosen])))
-        chosen = np.flatnonzero(sure.ravel() & (off < limit))
-        if len(chosen) < 0.9 * sure.sum() or limit > 8:
-            return None  # things stand in the background
     # shadows on the wall are further off its colour; where the segmentation sees nobody, that is allowed
-    like = off.reshape(height, width) < limit * (1 + 2 * np.clip((0.98 - person) / 0.5, 0, 1))
+    like = off < limit * (1 + 2 * np.clip((0.98 - person) / 0.5, 0, 1))
     labels, _ = ndi.label(like)
     edge = np.unique(np.concatenate([labels[0], labels[: int(0.8 * height), 0], labels[: int(0.8 * height), -1]]))
     front = ndi.binary_fill_holes(~np.isin(labels, edge[edge > 0]))
@@ -150,6 +146,25 @@ def _plain_background(rgb: np.ndarray, landmarks: np.ndarray, person: np.ndarray
     if front[held].mean() < 0.97:
         return None
     return cv2.resize(front.astype(np.float32), rgb.shape[1::-1], interpolation=cv2.INTER_LINEAR)
+
+
+def _off_surface(lab: np.ndarray, sure: np.ndarray):
+    """Distance of each pixel from the smooth background through `sure`, and the usual scatter; None if none fits."""
+    if sure.mean() < 0.04:
+        return None, None
+    height, width = sure.shape
+    y, x = np.mgrid[-1 : 1 : height * 1j, -1 : 1 : width * 1j]
+    basis = np.stack([np.ones_like(x), x, y, x * y, x * x, y * y], -1).reshape(-1, 6)
+    chosen = np.flatnonzero(sure)
+    flat = lab.reshape(-1, 3)
+    for _ in range(3):
+        surface, *_ = np.linalg.lstsq(basis[chosen], flat[chosen], rcond=None)
+        off = np.linalg.norm(flat - basis @ surface, axis=1)
+        limit = max(3.0, 2.5 * float(np.median(off[chosen])))
+        chosen = np.flatnonzero(sure.ravel() & (off < limit))
+        if len(chosen) < 0.9 * sure.sum() or limit > 8:
+            return None, None  # things stand in the background
+    return off.reshape(height, width), limit
 
 
 def _refine(rgb: np.ndarray, coarse: np.ndarray, face: np.ndarray) -> np.ndarray:
@@ -164,7 +179,6 @@ def _refine(rgb: np.ndarray, coarse: np.ndarray, face: np.ndarray) -> np.ndarray
     mask = cv2.resize(coarse, size, interpolation=cv2.INTER_AREA)
     held = cv2.resize(face.astype(np.float32), size, interpolation=cv2.INTER_AREA) > 0.5
     band = max(2, round(_BAND * max(size)))
-    mask = np.clip((mask - 0.25) / 0.5, 0, 1)  # the segmentation's faint halo is no hair
     sure = ndi.binary_erosion(mask > 0.95, iterations=band) | held
     never = ndi.binary_erosion(mask < 0.05, iterations=band, border_value=1)
     prior, trust = _colour_prior(small, sure, never, mask)
