@@ -1,5 +1,6 @@
 """One notebook executed by papermill in a kernel of ours."""
 
+import asyncio
 import os
 import pathlib
 import threading
@@ -88,10 +89,23 @@ class _Work(threading.Thread):
             )
         except BaseException as error:  # handed to the main thread, which raises it
             self.error = error
+        finally:
+            _end_tasks()
 
     def _count(self, **_):
         self.cells_done += 1
         self._progress.cell_done()
+
+
+def _end_tasks():
+    """End what nbclient has left waiting in this thread for a kernel that is gone."""
+    from jupyter_core.utils import ensure_event_loop
+
+    loop = ensure_event_loop()
+    tasks = asyncio.all_tasks(loop)
+    for task in tasks:
+        task.cancel()
+    loop.run_until_complete(asyncio.gather(*tasks, return_exceptions=True))
 
 
 class _Lines:

@@ -45,17 +45,17 @@ def take_in(source: str | os.PathLike | None, run_dir: pathlib.Path, stem: str) 
 
     The record: file (its name in the run folder), name (as it was called), sha256, bytes. None in, None out.
     """
-    for path in run_dir.glob(f"{stem}.*"):
-        if source is None or not path.samefile(source):
-            path.unlink()
-    if source is None:
-        return None
-    source = pathlib.Path(source)
-    target = run_dir / f"{stem}{source.suffix.lower()}"
-    if not (target.exists() and target.samefile(source)):
+    source = source and pathlib.Path(source)
+    target = source and run_dir / f"{stem}{source.suffix.lower()}"
+    if source and not (target.exists() and file_checksum(target) == file_checksum(source)):
         aside = run_dir / f".{target.name}.part"
         shutil.copyfile(source, aside)
         os.replace(aside, target)
+    for path in run_dir.glob(f"{stem}.*"):
+        if path != target:
+            path.unlink()
+    if source is None:
+        return None
     return {
         "file": target.name,
         "name": source.name,

@@ -66,8 +66,6 @@ def run_portrait(
     check_parameters(parameters, books)
     run_dir = pathlib.Path(run_dir)
     with held_folder(run_dir), Kernels(run_dir) as kernels:
-        # A kernel starts while the input is copied and papermill is imported.
-        kernels.warm(books[first or 0].imports())
         before = read_manifest(run_dir)
         given = [
             take_in(source, run_dir, stem) for source, stem in ((portrait, "input"), (landmarks, "landmarks"))
@@ -164,6 +162,7 @@ class _Run:
         following = self.books[index + 1] if index < self.last else None
         key = self.key(index)
         begun = time.perf_counter()
+        self.kernels.warm(book.imports())  # has no effect where the stage before has done it
         self.progress.stage_begins(name, book.code_cells)
         try:
             executed = self.run_dir / "notebooks" / f"{name}.ipynb"
