@@ -400,9 +400,10 @@ def test_degenerate_input_draws_nothing():
 def test_neighbours_that_were_dropped_are_silhouettes():
     clip = torch.tensor([[[-3.0, -3, 0, 1], [0.05, -3, 0, 1], [0.05, 3, 0, 1], [5, 0, 0, -1]]])
     faces = torch.tensor([[0, 1, 2], [2, 1, 3]])
-    rast = rasterize(clip, faces, (8, 8))
-    soft = antialias((rast[..., 3:] > 0).float(), rast, clip, faces)
-    torch.testing.assert_close(soft[0, 4, :, 0], torch.tensor([1, 1, 1, 1, 0.2, 0, 0, 0]))
+    for order in (faces, faces.flip(1)):
+        rast = rasterize(clip, order, (8, 8))
+        soft = antialias((rast[..., 3:] > 0).float(), rast, clip, order)
+        torch.testing.assert_close(soft[0, 4, :, 0], torch.tensor([1, 1, 1, 1, 0.2, 0, 0, 0]))
 
 
 @pytest.mark.parametrize(
