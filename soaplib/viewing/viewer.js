@@ -69,28 +69,24 @@ function mixQuaternions(a, b, t) {
 
 const VERTEX = `#version 300 es
 uniform mat4 joints[JOINTS]; uniform mat4 view, projection;
-layout(location=0) in vec3 morphed; layout(location=1) in vec3 rest; layout(location=2) in vec3 normal;
-layout(location=3) in vec2 uv; layout(location=4) in uvec4 joint; layout(location=5) in vec4 weight;
-out vec3 vPlace, vRest, vNormal; out vec2 vUv;
+layout(location=0) in vec3 place; layout(location=1) in vec3 normal; layout(location=2) in vec2 uv;
+layout(location=3) in uvec4 joint; layout(location=4) in vec4 weight;
+out vec3 vPlace, vNormal; out vec2 vUv;
 void main() {
   mat4 skin = joints[joint.x]*weight.x + joints[joint.y]*weight.y + joints[joint.z]*weight.z + joints[joint.w]*weight.w;
   mat4 both = view * skin;
-  vPlace = (both * vec4(morphed, 1.0)).xyz; vRest = (both * vec4(rest, 1.0)).xyz;
-  vNormal = mat3(both) * normal; vUv = uv;
+  vPlace = (both * vec4(place, 1.0)).xyz; vNormal = mat3(both) * normal; vUv = uv;
   gl_Position = projection * vec4(vPlace, 1.0);
 }`;
 
-// The file holds no morphed normals: the smooth normal at rest is turned by as much as the facet has turned.
 const FRAGMENT = `#version 300 es
 precision highp float;
 uniform sampler2D colour; uniform float roughness, cutoff; uniform int look;
-in vec3 vPlace, vRest, vNormal; in vec2 vUv; out vec4 pixel;
-vec3 facet(vec3 p) { return normalize(cross(dFdx(p), dFdy(p)) + 1e-20); }
+in vec3 vPlace, vNormal; in vec2 vUv; out vec4 pixel;
 void main() {
   vec4 base = texture(colour, vUv);
   if (base.a < cutoff) discard;
   vec3 n = normalize(vNormal); if (!gl_FrontFacing) n = -n;
-  n = normalize(n + facet(vPlace) - facet(vRest));
   vec3 toEye = normalize(-vPlace), key = normalize(vec3(-0.45, 0.6, 0.75)), fill = normalize(vec3(0.8, 0.1, 0.45));
   vec3 albedo = look == 2 ? vec3(0.62) : base.rgb;
   vec3 light = mix(vec3(0.46, 0.44, 0.43), vec3(0.64, 0.65, 0.68), n.y * 0.5 + 0.5);
@@ -125,23 +121,51 @@ class Mesh {
     this.gl = gl;
     const read = (name) => glb.accessor(primitive.attributes[name]).array;
     this.rest = read("POSITION");
+    this.restNormals = read("NORMAL");
     this.morphed = this.rest.slice();
+    this.normals = this.restNormals.slice();
     this.targets = (primitive.targets || []).map((target) => glb.accessor(target.POSITION));
     this.material = material;
     this.texture = texture;
     this.array = gl.createVertexArray();
     gl.bindVertexArray(this.array);
     this.positions = this.attribute(0, this.rest, 3, gl.FLOAT, gl.DYNAMIC_DRAW);
-    this.attribute(1, this.rest, 3, gl.FLOAT);
-    this.attribute(2, read("NORMAL"), 3, gl.FLOAT);
-    this.attribute(3, read("TEXCOORD_0"), 2, gl.FLOAT);
-    this.attribute(4, read("JOINTS_0"), 4, gl.UNSIGNED_BYTE);
-    this.attribute(5, read("WEIGHTS_0"), 4, gl.UNSIGNED_SHORT);
-    const indices = glb.accessor(primitive.indices).array;
+    this.normalBuffer = this.attribute(1, this.restNormals, 3, gl.FLOAT, gl.DYNAMIC_DRAW);
+    this.attribute(2, read("TEXCOORD_0"), 2, gl.FLOAT);
+    this.attribute(3, read("JOINTS_0"), 4, gl.UNSIGNED_BYTE);
+    this.attribute(4, read("WEIGHTS_0"), 4, gl.UNSIGNED_SHORT);
+    const indices = this.indices = glb.accessor(primitive.indices).array;
     gl.bindBuffer(gl.ELEMENT_ARRAY_BUFFER, gl.createBuffer());
     gl.bufferData(gl.ELEMENT_ARRAY_BUFFER, indices, gl.STATIC_DRAW);
     this.count = indices.length;
     this.indexType = indices instanceof Uint32Array ? gl.UNSIGNED_INT : gl.UNSIGNED_SHORT;
+    const first = new Map(); // vertices split at a seam of the texture share one normal
+    this.welded = Uint32Array.from({ length: this.rest.length / 3 }, (_, i) => {
+      const key = this.rest.subarray(3 * i, 3 * i + 3).join();
+      if (!first.has(key)) first.set(key, i);
+      return first.get(key);
+    });
+    this.restFacing = this.facing(this.rest);
+  }
+
+  // Normals of the surface through `places`, as the mean of the faces about each vertex.
+  facing(places) {
+    const sum = new Float32Array(places.length), { indices, welded } = this;
+    for (let f = 0; f < indices.length; f += 3) {
+      const a = 3 * indices[f], b = 3 * indices[f + 1], c = 3 * indices[f + 2];
+      const ux = places[b] - places[a], uy = places[b + 1] - places[a + 1], uz = places[b + 2] - places[a + 2];
+      const vx = places[c] - places[a], vy = places[c + 1] - places[a + 1], vz = places[c + 2] - places[a + 2];
+      const x = uy * vz - uz * vy, y = uz * vx - ux * vz, z = ux * vy - uy * vx;
+      for (let k = f; k < f + 3; k++) {
+        const at = 3 * welded[indices[k]];
+        sum[at] += x; sum[at + 1] += y; sum[at + 2] += z;
+      }
+    }
+    for (let i = 0; i < sum.length; i += 3) {
+      const length = Math.hypot(sum[i], sum[i + 1], sum[i + 2]) || 1;
+      sum[i] /= length; sum[i + 1] /= length; sum[i + 2] /= length;
+    }
+    return sum;
   }
 
   attribute(location, array, width, type, use = this.gl.STATIC_DRAW) {
@@ -166,8 +190,17 @@ class Mesh {
         out[at] += w * values[k++]; out[at + 1] += w * values[k++]; out[at + 2] += w * values[k++];
       }
     });
-    this.gl.bindBuffer(this.gl.ARRAY_BUFFER, this.positions);
-    this.gl.bufferSubData(this.gl.ARRAY_BUFFER, 0, out);
+    // the file holds no morphed normals: those at rest turn by as much as the surface does
+    const now = this.facing(out), { normals, restNormals, restFacing, welded } = this;
+    for (let i = 0; i < normals.length; i++) {
+      const at = 3 * welded[(i / 3) | 0] + (i % 3);
+      normals[i] = restNormals[i] + now[at] - restFacing[at];
+    }
+    const gl = this.gl;
+    for (const [buffer, values] of [[this.positions, out], [this.normalBuffer, normals]]) {
+      gl.bindBuffer(gl.ARRAY_BUFFER, buffer);
+      gl.bufferSubData(gl.ARRAY_BUFFER, 0, values);
+    }
   }
 
   draw(program, look) {
@@ -218,6 +251,8 @@ class Avatar {
       high[i % 3] = Math.max(high[i % 3], rest[i]);
     }
     this.centre = low.map((value, i) => (value + high[i]) / 2);
+    const eyes = this.skin.joints.map((joint, i) => [this.nodes[joint].name, i]).filter(([name]) => name.endsWith("_eye"));
+    this.face = this.centre.map((value, axis) => eyes.reduce((sum, [, i]) => sum - this.inverseBind[16 * i + 12 + axis] / eyes.length, eyes.length ? 0 : value));
     this.radius = Math.hypot(...low.map((value, i) => high[i] - value)) / 2;
     this.vertices = this.meshes.reduce((sum, mesh) => sum + mesh.rest.length / 3, 0);
     this.triangles = this.meshes.reduce((sum, mesh) => sum + mesh.count / 3, 0);
@@ -284,7 +319,8 @@ class Avatar {
     const halfYaw = -this.yaw / 2, halfPitch = this.pitch / 2;
     const turn = placed([0, Math.sin(halfYaw), 0, Math.cos(halfYaw)], [0, 0, 0]);
     const tilt = placed([Math.sin(halfPitch), 0, 0, Math.cos(halfPitch)], [0, 0, -distance]);
-    const centred = placed([0, 0, 0, 1], this.centre.map((value) => -value));
+    const near = Math.max(0, 1 - 1 / this.zoom); // who comes closer comes closer to the face
+    const centred = placed([0, 0, 0, 1], this.centre.map((value, i) => -value - near * (this.face[i] - value)));
     gl.viewport(0, 0, canvas.width, canvas.height);
     gl.clearColor(0, 0, 0, 0);
     gl.clear(gl.COLOR_BUFFER_BIT | gl.DEPTH_BUFFER_BIT);
