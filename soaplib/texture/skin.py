@@ -1,0 +1,109 @@
+"""The skin, hair and all that the head's own surface carries, painted from the views."""
+
+import numpy as np
+import torch
+
+from soaplib.data import HeadPose, Part, Portrait
+from soaplib.head import HeadModel
+from soaplib.render import project, vertex_normals
+from soaplib.texture.atlas import Layout, lay_out
+from soaplib.texture.bake import Seer, look
+from soaplib.texture.blend import blend, equalise, view_weight
+from soaplib.texture.complete import complete_by_symmetry, complete_smoothly, pad
+from soaplib.texture.palette import Palette
+from soaplib.texture.posed import posed_head
+from soaplib.texture.surface import graph_laplacian
+from soaplib.texture.texels import at_texels, find_texels
+from soaplib.texture.visible import at_pixels, grown, region_mask
+
+_SOCKET = (0.62, 0.40, 0.36)
+_MOUTH = ((0.36, 0.10, 0.09), (0.045, 0.012, 0.012))
+_MOUTH_DEPTH = (0.004, 0.035)
+
+
+def paint_skin(
+    head: HeadModel, pose: HeadPose, seers: list[Seer], portrait: Portrait, palette: Palette, size: int
+) -> Part:
+    """Paint the skin of a personal head: the part "head", its vertices split at the seams of the atlas.
+
+    seers: from `make_seers`; see `soaplib.texture.paint` for the other arguments.
+    """
+    layout = lay_out(head)
+    faces, count = layout.source[layout.faces], len(head.template)
+    vertices = posed_head(head, pose)
+    normals = _normals(vertices, faces)
+    texels = find_texels(layout.uv, layout.faces, (size, size))
+    laplacian = graph_laplacian(faces, count)
+    cavity, socket = _membership(head, "mouth_cavity"), _membership(head, "eye_sockets")
+    seen = [look(seer, vertices, normals) for seer in seers]
+    outside = 1 - np.maximum(_ramp(cavity, 0.1, 0.5), _ramp(socket, 0.1, 0.5))
+    weights = np.stack([view_weight(s, 0.04 * len(portrait.matte)) for s in seen]) * outside
+    offsets = equalise(np.stack([s.soft for s in seen]), weights, laplacian)
+
+    points = at_texels(texels, faces, vertices)
+    directions = at_texels(texels, faces, normals)
+    directions /= np.maximum(np.linalg.norm(directions, axis=1, keepdims=True), 1e-9)
+    strength = _strengths(texels, faces, outside, cavity, points, pose, portrait)
+    painted = blend(
+        seers, points, directions, lambda k: at_texels(texels, faces, offsets[k]), strength
+    )
+    painted = complete_by_symmetry(painted, texels, layout, laplacian)
+    prior, prior_trust = _prior(head, cavity, socket, palette)
+    colours = complete_smoothly(painted, texels, layout, laplacian, prior, prior_trust)
+    picture = pad((texels.picture(colours) * 255 + 0.5).astype(np.uint8), texels.covered())
+    return _part(head, layout, picture)
+
+
+def _part(head, layout: Layout, picture) -> Part:
+    at = layout.source
+    normals = _normals(head.template, layout.source[layout.faces])
+    return Part(
+        name="head", vertices=head.template[at], normals=normals[at], faces=layout.faces, uv=layout.uv,
+        texture=picture, skin_weights=head.skin_weights[at],
+        morphs=np.ascontiguousarray(np.moveaxis(head.expression_basis[at], -1, 0)),
+    )  # fmt: skip
+
+
+def _normals(vertices, faces):
+    """Area-weighted normals of the welded mesh, so that the atlas's seams do not show in the shading."""
+    return vertex_normals(torch.as_tensor(np.ascontiguousarray(vertices, np.float32)), torch.as_tensor(faces)).numpy()
+
+
+def _membership(head, name):
+    return head.region(name) if name in head.region_names else np.zeros(len(head.template), np.float32)
+
+
+def _strengths(texels, faces, outside, cavity, points, pose, portrait):
+    """Factors of the views' weights at the texels, as a function of the view's number.
+
+    Inner surfaces are painted by what the portrait shows directly and by nothing else: in the mouth where it
+    shows the inside of a mouth; on the skin, not where it shows an eye.
+    """
+    rest = at_texels(texels, faces, outside)
+    inner = at_texels(texels, faces, _ramp(cavity, 0.1, 0.5))
+    eyes = grown(region_mask(portrait, ("eyes", "irises")), -2)
+    pixels = project(points.astype(np.float64), pose.camera)
+    on_eye = at_pixels(eyes, pixels) > 0
+    in_mouth = at_pixels(grown(region_mask(portrait, ("mouth",)), 2), pixels) > 0
+    rest = np.where(on_eye, 0, rest).astype(np.float32)
+    first = np.where(in_mouth, np.maximum(rest, inner), rest).astype(np.float32)
+    return lambda k: first if k == 0 else rest
+
+
+def _prior(head, cavity, socket, palette):
+    """Colours wished for where nothing looks: dark flesh behind the lids, and a mouth that darkens inwards."""
+    lips = _membership(head, "lips") > 0.5
+    front = head.template[lips, 2].max() if lips.any() else head.template[:, 2].max()
+    depth = _ramp(front - head.template[:, 2], *_MOUTH_DEPTH)[:, None]
+    near, far = (palette.tinted(colour) for colour in _MOUTH)
+    inside_mouth = (0.7 * near + 0.3 * 0.4 * palette.lips) * (1 - depth) + far * depth
+    flesh = palette.skin * np.asarray(_SOCKET) / max(_SOCKET) * 0.8
+    flesh = palette.chroma * flesh + (1 - palette.chroma) * flesh.mean()
+    in_mouth, in_socket = _ramp(cavity, 0.3, 0.9), _ramp(socket, 0.3, 0.9)
+    colour = np.where((in_mouth > in_socket)[:, None], inside_mouth, flesh)
+    return colour, np.maximum(in_mouth, in_socket)
+
+
+def _ramp(x, low, high):
+    t = np.clip((x - low) / (high - low), 0, 1)
+    return t * t * (3 - 2 * t)
