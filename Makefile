@@ -40,7 +40,7 @@ test: setup
 	$(BIN)/python -m pytest
 
 node_modules/.soap-ready: package.json
-	npm install --no-audit --no-fund --loglevel=error
+	npm install --no-audit --no-fund --no-package-lock --loglevel=error
 	@touch $@
 
 lint: setup
@@ -48,5 +48,5 @@ lint: setup
 	$(BIN)/ruff format --check .
 
 clean:
-	rm -rf $(VENV) node_modules package-lock.json *.egg-info build dist .pytest_cache .ruff_cache
+	rm -rf $(VENV) node_modules *.egg-info build dist .pytest_cache .ruff_cache
 	find . -name __pycache__ -prune -exec rm -rf {} +
