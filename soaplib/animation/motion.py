@@ -3,7 +3,6 @@
 import dataclasses
 
 import numpy as np
-from scipy.interpolate import PchipInterpolator
 
 from soaplib.animation.expressions import ARKIT_NAMES, PRESETS, both
 from soaplib.data import JOINT_NAMES
@@ -143,6 +142,8 @@ def _gaze(left: np.ndarray, up: np.ndarray) -> dict[str, np.ndarray]:
 
 def _eased(keys, times: np.ndarray) -> np.ndarray:
     """Join key frames by monotone cubics: smooth, and never beyond the keys (Fritsch and Butland 1984)."""
+    from scipy.interpolate import PchipInterpolator  # half a second, which a GLB without a clip need not wait
+
     keys = dict(sorted([(-1.0, 0.0), (0.0, 0.0), *keys, (SAMPLE_SECONDS, 0.0), (SAMPLE_SECONDS + 1, 0.0)]))
     return PchipInterpolator(list(keys), list(keys.values()))(times)
 
