@@ -5,6 +5,7 @@ import contextlib
 import json
 import os
 import pathlib
+import signal
 import sys
 import time
 
@@ -79,6 +80,7 @@ def _run(options) -> int:
     from soaplib.runs.parameters import parse_parameters
 
     begun = time.perf_counter()
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # kernels are ended on the way out
     parameters = parse_parameters(options.parameters)
     portrait = find_portrait(options.portrait)
     _check_input(portrait, options.landmarks)

@@ -42,6 +42,7 @@ def execute(
         work.start()
         while work.is_alive():
             work.join(0.1)
+            progress.time_passes()
             # Not at once: this stage's own kernel should have both cores for its imports.
             if following is not None and work.cells_done > 1:
                 kernels.warm(following.imports())

@@ -10,6 +10,9 @@ class Progress:
     def cell_done(self) -> None:
         """Tell that one more code cell is done."""
 
+    def time_passes(self) -> None:
+        """Be called about ten times a second while a notebook runs."""
+
     def output(self, line: str) -> None:
         """Give the last line that the running notebook printed: its own progress on long work."""
 
