@@ -75,7 +75,9 @@ def test_landmarks_lie_on_the_astronaut(found):
     assert points.shape == (478, 2) and points.dtype == np.float32
     assert report["faces"] == 1 and report["jitter"] < 0.01
     # eyes, nose tip and mouth as measured by eye on the picture
-    np.testing.assert_allclose(points[[468, 473, 1, 13]], [[204, 101], [247, 103], [224, 131], [223, 144]], atol=3)
+    np.testing.assert_allclose(
+        points[[468, 473, 1, 13]], [[204, 101], [247, 103], [224, 131], [223, 144]], atol=3
+    )
 
 
 def test_averaged_looks_are_steadier_than_one(astronaut, found):

@@ -32,7 +32,7 @@ def _face(size: float, centre) -> np.ndarray:
 
 def test_the_portrait_holds_what_its_docstring_says(portrait):
     assert portrait.image.shape == (512, 512, 3) and portrait.image.dtype == np.float32
-    assert portrait.matte.shape == (512, 512) and 0 <= portrait.matte.min() and portrait.matte.max() <= 1
+    assert portrait.matte.shape == (512, 512) and portrait.matte.min() >= 0 and portrait.matte.max() <= 1
     assert portrait.landmarks.shape == (478, 2) and portrait.landmark_weights.min() == 1
     assert portrait.regions.dtype == np.uint8 and portrait.regions.max() < len(REGIONS)
     assert np.isfinite(portrait.image).all()
@@ -45,7 +45,10 @@ def test_crop_to_picture_leads_back_to_the_picture(picture, portrait):
     y, x = np.mgrid[0:512, 0:512] + 0.5
     there = np.stack([x, y, np.ones_like(x)], -1) @ matrix.T
     back = cv2.remap(
-        picture.rgb, (there[..., 0] - 0.5).astype(np.float32), (there[..., 1] - 0.5).astype(np.float32), cv2.INTER_CUBIC
+        picture.rgb,
+        (there[..., 0] - 0.5).astype(np.float32),
+        (there[..., 1] - 0.5).astype(np.float32),
+        cv2.INTER_CUBIC,
     )
     sure = cv2.erode((portrait.matte > 0.99).astype(np.uint8), np.ones((9, 9))) > 0
     assert np.abs(back - portrait.image)[sure].mean() < 0.01

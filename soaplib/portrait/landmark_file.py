@@ -138,7 +138,7 @@ def _check_upright(name: str, indices: np.ndarray, given: np.ndarray) -> None:
         )
     if across[0] * down[1] - across[1] * down[0] <= 0:
         raise UserError(
-            f"{name} has left and right swapped: right_eye is the head's own right eye, on the left of a frontal picture."
+            f"{name} has left and right swapped; right_eye is the head's own right, on the left of a frontal picture."
         )
 
 

@@ -123,7 +123,9 @@ def _plain_background(rgb: np.ndarray, landmarks: np.ndarray, person: np.ndarray
     reached from the border without crossing the person is background.
     """
     factor = min(1.0, 640 / max(rgb.shape[:2]))
-    lab = cv2.cvtColor(cv2.resize(rgb, None, fx=factor, fy=factor, interpolation=cv2.INTER_AREA), cv2.COLOR_RGB2LAB)
+    lab = cv2.cvtColor(
+        cv2.resize(rgb, None, fx=factor, fy=factor, interpolation=cv2.INTER_AREA), cv2.COLOR_RGB2LAB
+    )
     height, width = lab.shape[:2]
     person = cv2.resize(person, (width, height), interpolation=cv2.INTER_AREA)
     rim, low = max(2, min(height, width) // 40), int(0.7 * height)
@@ -139,7 +141,9 @@ def _plain_background(rgb: np.ndarray, landmarks: np.ndarray, person: np.ndarray
     # shadows on the wall are further off its colour; where the segmentation sees nobody, that is allowed
     like = off < limit * (1 + 2 * np.clip((0.98 - person) / 0.5, 0, 1))
     labels, _ = ndi.label(like)
-    edge = np.unique(np.concatenate([labels[0], labels[: int(0.8 * height), 0], labels[: int(0.8 * height), -1]]))
+    edge = np.unique(
+        np.concatenate([labels[0], labels[: int(0.8 * height), 0], labels[: int(0.8 * height), -1]])
+    )
     front = ndi.binary_fill_holes(~np.isin(labels, edge[edge > 0]))
     front = ndi.binary_opening(front, iterations=1)
     held = _face_mask(front.shape, landmarks * factor, 0.8)
@@ -274,7 +278,9 @@ def closed_form_matte(
 
 
 def _matting_laplacian(rgb: np.ndarray, wanted: np.ndarray, ridge: float = 1e-6) -> sp.csr_matrix:
-    """The sum over 3 x 3 windows whose centre is `wanted`: delta_ij - (1 + (I_i - m)' (S + ridge/9)^-1 (I_j - m)) / 9."""
+    """Eq. 12: the sum over 3 x 3 windows with a `wanted` centre of
+    delta_ij - (1 + (I_i - m)' (S + ridge / 9)^-1 (I_j - m)) / 9.
+    """
     height, width = wanted.shape
     numbers = np.arange(height * width).reshape(height, width)
     blocks = np.lib.stride_tricks.sliding_window_view(numbers, (3, 3)).reshape(-1, 9)

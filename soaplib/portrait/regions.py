@@ -171,6 +171,8 @@ def _tidy(skin: np.ndarray, hair: np.ndarray, inside: np.ndarray, place: _Place)
     labels, _ = ndi.label(thick)
     outside = np.unique(labels[~place.oval])
     lock = ndi.binary_dilation(np.isin(labels, outside[outside > 0]), iterations=width + 1) & hair
+    if lock[inner].mean() > 0.4:  # a face all lock is a face of two colours
+        lock = lock & ~inner
     hair = np.where(inner, lock, hair)
     skin = skin | (inner & ~hair)
     islands = hair & ~_large(hair, least)
