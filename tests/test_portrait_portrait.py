@@ -104,10 +104,21 @@ def test_it_saves_and_repeats_bit_for_bit(picture, portrait, tmp_path):
 def test_the_pictures_own_alpha_is_used(picture):
     rows, columns = np.mgrid[0:512, 0:512]
     alpha = (np.hypot((columns - 222) / 75, (rows - 110) / 95) < 1).astype(np.float32)
+    alpha[180:, 150:300] = 1
     portrait = make_portrait(Picture(picture.rgb, alpha, (512, 512)), size=256)
     assert portrait.report["matte"] == "alpha" and portrait.image.shape == (256, 256, 3)
     column, row, _ = np.linalg.inv(portrait.crop_to_picture) @ (222, 15, 1)
     assert portrait.matte[int(row) + 3, int(column)] > 0.9 and portrait.matte[int(row) - 5, int(column)] == 0
+
+
+def test_an_alpha_that_is_only_a_frame_is_no_matte(picture):
+    rows, columns = np.mgrid[0:512, 0:512]
+    disc = (np.hypot(columns - 222, rows - 130) < 128).astype(np.float32)
+    portrait = make_portrait(Picture(picture.rgb, disc, (512, 512)), size=128)
+    assert portrait.report["matte"] != "alpha"
+    column, row, _ = np.linalg.inv(portrait.crop_to_picture) @ (320, 60, 1)
+    inside = 0 <= column < 128 and 0 <= row < 128
+    assert not inside or portrait.matte[int(row), int(column)] == 0
 
 
 def test_landmarks_by_hand_serve_where_no_face_is_seen():

@@ -40,7 +40,10 @@ def make_portrait(
     alpha = None if picture.alpha is None else picture.alpha[window]
     origin = np.array([window[1].start, window[0].start])
     local = points - origin
-    coarse, matte_source = coarse_matte(rgb, alpha, local)
+    framed = picture.alpha is not None and _is_frame(picture.alpha)
+    coarse, matte_source = coarse_matte(rgb, None if framed else alpha, local)
+    if framed:
+        coarse = coarse * alpha
     near = head_box(cut_matte(coarse, local), local)
     box = Box(near.left + int(origin[0]), near.top + int(origin[1]), near.side)
 
@@ -72,6 +75,16 @@ def _check_inside(points: np.ndarray, size) -> None:
             f"Most landmarks of the file lie outside the picture of {size[0]} x {size[1]} pixels; "
             "they must be pixels of the picture as given, from its top left corner."
         )
+
+
+def _is_frame(alpha: np.ndarray) -> bool:
+    """Whether the alpha only cuts the picture to a disc or a rectangle, and says nothing of the head."""
+    opaque = alpha > 0.5
+    rows, columns = np.flatnonzero(opaque.any(1)), np.flatnonzero(opaque.any(0))
+    box = opaque[rows[0] : rows[-1] + 1, columns[0] : columns[-1] + 1]
+    y, x = (np.linspace(-1, 1, n) for n in box.shape)
+    disc = np.hypot(x[None], y[:, None]) <= 1
+    return bool(box.mean() > 0.97 or (box & disc).sum() / (box | disc).sum() > 0.98)
 
 
 def _window(points: np.ndarray, shape) -> tuple[slice, slice]:
