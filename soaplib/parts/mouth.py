@@ -1,0 +1,112 @@
+"""Room in the mouth: lips and cheeks stay in front of the teeth, the tongue stays behind them."""
+
+import dataclasses
+
+import numpy as np
+
+from soaplib.head import HeadModel
+from soaplib.parts.arch import DentalArch
+from soaplib.parts.teeth import crown_depths, jaw_motions
+
+TONGUE_JAW = 0.3
+"""The share of jawOpen that tongueOut brings along: a tongue needs a gap to come out of."""
+
+_CROWN = {"upper": (1e-3, 15e-3), "lower": (1e-3, 13e-3)}  # metres before the edge and towards the root
+_FADE = 2e-3
+_TONGUE_GAP = 1.2e-3
+_WALL = (0.9e-3, 3e-3)
+_NEAR = 14e-3
+
+
+def clear_mouth(head: HeadModel, arch: DentalArch) -> HeadModel:
+    """Give a copy of the head in which no action presses lips or cheeks into the teeth, nor the tongue.
+
+    The lower row is taken where each action puts the jaw. tongueOut lowers the jaw by `TONGUE_JAW` of jawOpen
+    and leads the tongue between the edges of the teeth; at rest the tongue is drawn in behind the lower row.
+    """
+    template = head.template.astype(np.float64)
+    tongue, walls = np.flatnonzero(head.part_vertices("tongue")), _walls(head, template, arch)
+    actions = np.moveaxis(head.expression_basis, -1, 0).astype(np.float64)
+    names = head.expression_names
+    if "tongueOut" in names and "jawOpen" in names:
+        moving = head.part_vertices("skin", "tongue", "lower_teeth")
+        actions[names.index("tongueOut"), moving] += TONGUE_JAW * actions[names.index("jawOpen"), moving]
+    basis = np.moveaxis(actions, 0, -1)
+    turns, moves = jaw_motions(dataclasses.replace(head, expression_basis=basis))
+    still = np.eye(3), np.zeros(3)
+    template[tongue] = _drawn_in(template[tongue], arch, np.ones(len(tongue)))
+    for name, action, *jaw in zip(names, actions, turns, moves, strict=True):
+        if np.abs(action[walls]).max(initial=0) > 1e-5:
+            for row, motion in (("upper", still), ("lower", jaw)):
+                rest = arch.outwards(template[walls], row)[0]
+                moved = _pushed_out(template[walls] + action[walls], rest, arch, row, motion)
+                action[walls] = moved - template[walls]
+        if np.abs(action[tongue]).max(initial=0) > 1e-5:
+            rule = _led_out if name == "tongueOut" else _kept_in
+            action[tongue] = rule(template[tongue] + action[tongue], arch, jaw) - template[tongue]
+    return dataclasses.replace(
+        head, template=template.astype(np.float32),
+        expression_basis=np.ascontiguousarray(np.moveaxis(actions, 0, -1), np.float32),
+    )  # fmt: skip
+
+
+def _walls(head, template, arch):
+    """Skin around the teeth: outside the upper curve at rest, and not far from it nor from the line of the lips."""
+    skin = np.flatnonzero(head.part_vertices("skin"))
+    out, _, nearest = arch.outwards(template[skin], "upper")
+    inner = (nearest > 2) & (nearest < len(arch.upper) - 3)
+    close = np.abs(template[skin, 1] - arch.stomion) < 0.045
+    return skin[(out > 0) & (out < _NEAR * arch.unit) & inner & close]
+
+
+def _pushed_out(points, rest, arch, row, motion):
+    """Push wall points that come too near to a row of teeth (moved by `motion`) outwards."""
+    turn, move = motion
+    local = (points - move) @ turn
+    out, normals, nearest = arch.outwards(local, row)
+    edge = getattr(arch, f"edge_{row}")[nearest]
+    root = (local[:, 1] - edge) * (1 if row == "upper" else -1)
+    before, behind = np.array(_CROWN[row]) * arch.unit
+    beside = _step(-before - _FADE, -before, root) * _step(behind + _FADE, behind, root)
+    least = np.clip(0.5 * rest, _WALL[0] * arch.unit, _WALL[1] * arch.unit)
+    need = np.maximum(least - out, 0) * beside * (out > -8e-3 * arch.unit) * (rest > 0)
+    local[:, [0, 2]] += normals * need[:, None]
+    return local @ turn.T + move
+
+
+def _drawn_in(points, arch, amount):
+    """Draw points in behind the lower row's inner faces, by `amount` (P,) of the way."""
+    out, normals, nearest = arch.outwards(points, "lower")
+    behind = crown_depths(arch, "lower")[nearest] + _TONGUE_GAP * arch.unit
+    drawn = points.copy()
+    drawn[:, [0, 2]] -= normals * (np.maximum(out + behind, 0) * amount)[:, None]
+    return drawn
+
+
+def _kept_in(points, arch, jaw):
+    """Keep the tongue behind the lower row where that has gone with the jaw, at the height of the crowns."""
+    turn, move = jaw
+    local = (points - move) @ turn
+    nearest = arch.outwards(local, "lower")[2]
+    over = local[:, 1] - arch.edge_lower[nearest]
+    return _drawn_in(local, arch, _step(_FADE, -_FADE, over)) @ turn.T + move
+
+
+def _led_out(points, arch, jaw):
+    """Lead the tongue between the edges of the rows: heights are squeezed softly into the gap near the teeth."""
+    turn, move = jaw
+    out, _, nearest = arch.outwards(points, "lower")
+    depth = crown_depths(arch, "lower")[nearest]
+    curve = np.stack([arch.lower[nearest, 0], arch.edge_lower[nearest], arch.lower[nearest, 1]], 1)
+    low = (curve @ turn.T + move)[:, 1] + 1.5e-3 * arch.unit
+    high = np.maximum(arch.edge_upper[nearest] - 0.8e-3 * arch.unit, low + 4e-3 * arch.unit)
+    middle, half = (low + high) / 2, (high - low) / 2
+    squeezed = middle + half * np.tanh((points[:, 1] - middle) / half)
+    led = points.copy()
+    led[:, 1] += (squeezed - points[:, 1]) * _step(-depth - 8e-3 * arch.unit, -depth, out)
+    return led
+
+
+def _step(low, high, value):
+    t = np.clip((value - low) / (high - low), 0, 1)
+    return t * t * (3 - 2 * t)
