@@ -24,7 +24,7 @@ _FAR_OUT = 0.055  # metres from the middle plane
 _RIM = 5  # pixels of a margin's close-up, 12 (eyes) and 8 (mouth) to the millimetre
 _IRIS_RADIUS, _PUPIL_RADIUS = 0.46, 0.19  # of the eyeball's radius
 _LIGHT = (0.25, 0.45, 0.86)
-_NEAR_MARGIN = 5e-3  # metres, as seen from the front, within which a lid or lip point is taken to its margin
+_NEAR_MARGIN = 6e-3  # metres, as seen from the front, within which a lid or lip point is taken to its margin
 
 
 def measure_embedding(
@@ -223,7 +223,7 @@ def _take_to_margin(head, vertices, contour, triangles, weights):
     The margin of a lid or lip is what a viewer sees as its edge; the landmark detector blurs it by millimetres,
     which would let closed lips gape. The contour runs from one corner along the lower margin to the other and back
     along the upper; corners go to the ends of the opening, the others keep their share of the way between them.
-    Points farther than 5 mm from their new place, as seen from the front, stay.
+    Points farther than 6 mm from their new place, as seen from the front, stay.
     """
     usable = np.flatnonzero(_outside(head)[head.faces].all(1))
     where = (vertices[head.faces[triangles[contour]]] * weights[contour][..., None]).sum(1)
