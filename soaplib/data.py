@@ -80,13 +80,15 @@ class Views(Stored):
 class Geometry(Stored):
     """The head's surface in neutral pose, and its binding to the head model.
 
-    vertices: (V', 3); faces: (F', 3) int32; binding: sparse (V', V), rows sum to 1, by which every attribute of
-    the head model becomes an attribute of this mesh (`binding @ attribute`).
+    vertices: (V', 3) neutral; faces: (F', 3) int32; binding: sparse (V', V), rows sum to 1, by which every
+    attribute of the head model becomes an attribute of this mesh (`binding @ attribute`). liveliness: (V',)
+    float32 in [0, 1], by which expressions are scaled: 0 where hair or headwear lies over the face.
     """
 
     vertices: np.ndarray
     faces: np.ndarray
     binding: sp.csr_matrix
+    liveliness: np.ndarray
 
 
 @dataclasses.dataclass(frozen=True)

@@ -4,7 +4,6 @@ import dataclasses
 import json
 import os
 import pathlib
-from typing import Self
 
 import numpy as np
 import scipy.sparse as sp
@@ -45,7 +44,7 @@ class Stored:
         return folder
 
     @classmethod
-    def load(cls, folder: str | os.PathLike) -> Self:
+    def load(cls, folder: str | os.PathLike) -> "Stored":
         """Read what `save` wrote.
 
         Raises:

@@ -1,0 +1,7 @@
+"""The head model fitted to a portrait and deformed to its views."""
+
+from soaplib.fitting.deform import deform
+from soaplib.fitting.initial import fit_head
+from soaplib.fitting.personal import personal_head
+
+__all__ = ["deform", "fit_head", "personal_head"]

@@ -10,7 +10,9 @@ from soaplib.head.landmarks import (
     FACE_OVAL, INNER_LIPS, LEFT_EYE, LEFT_IRIS, OUTER_EYES, OUTER_LIPS, RIGHT_EYE, RIGHT_IRIS,
 )  # fmt: skip
 
-_NOISE = 0.012  # standard deviation of a landmark over the outer-eye distance, as measured on repeated detections
+_NOISE = (
+    0.012  # standard deviation of a landmark over the outer-eye distance, as measured on repeated detections
+)
 _REDUNDANCY = 6.0  # neighbouring landmarks err together: this many count as one
 _UNSEEN = ("tongueOut", "cheekPuff", "mouthClose", "jawForward")  # actions that 2D landmarks do not show
 _STEPS = 12
@@ -122,7 +124,8 @@ def _gauss_newton_step(state, bases, targets, weights, unit, free, strength):
     by_expression = np.einsum("ak,lke->lae", look, bases.expression[:, :, free])
     zero = np.zeros(len(points))
     by_turn = scale * np.stack(  # a small turn w moves turned point p by w x p
-        [np.stack([zero, turned[:, 2], -turned[:, 1]], 1), np.stack([-turned[:, 2], zero, turned[:, 0]], 1)], 1
+        [np.stack([zero, turned[:, 2], -turned[:, 1]], 1), np.stack([-turned[:, 2], zero, turned[:, 0]], 1)],
+        1,
     )
     by_scale = scale * turned[:, :2, None]
     by_shift = np.tile(np.eye(2), (len(points), 1, 1))
@@ -153,7 +156,9 @@ def _bounded_least_squares(matrix, right, low, high):
     for _ in range(12):
         open_ = ~held
         x[open_] = scipy.linalg.solve(
-            normal[np.ix_(open_, open_)], gradient[open_] - normal[np.ix_(open_, held)] @ x[held], assume_a="pos"
+            normal[np.ix_(open_, open_)],
+            gradient[open_] - normal[np.ix_(open_, held)] @ x[held],
+            assume_a="pos",
         )
         outside = open_ & ((x < low) | (x > high))
         x = np.clip(x, low, high)

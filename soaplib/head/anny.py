@@ -12,6 +12,8 @@ import pathlib
 
 import numpy as np
 import scipy.optimize
+import scipy.sparse as sp
+import scipy.sparse.csgraph
 
 from soaplib.head.landmarks import FACE_OVAL
 from soaplib.head.model import HeadModel, split_quads
@@ -45,7 +47,7 @@ _NECK_RINGS = 5
 _COMPONENTS = 150
 _IDENTITIES = 2400
 _HEIGHT = 0.24
-_BUILD = 3  # raise when the result of this module changes, so that caches are built anew
+_BUILD = 6  # raise when the result of this module changes, so that caches are built anew
 
 
 def load_head(cache: str | pathlib.Path | None = None) -> HeadModel:
@@ -222,9 +224,22 @@ def _select_faces(raw):
         amount = (moves[rows] / np.maximum(moves[rows].max(1, keepdims=True), 1e-9)).max(0)
         return (amount > share) & skin
 
-    regions["ears"] = acted("ear-scale-incr", share=0.25)
+    regions["ears"] = _with_enclosed(
+        acted("ear-shape", "ear-lobe", "ear-flap", "ear-wing", share=0.15), flat.reshape(quads.shape), skin
+    )
     regions["lips"] = acted("lip-volume", share=0.2) & ~regions["mouth_cavity"]
     return flat.reshape(quads.shape), raw["uv"][uv_used], uv_flat.reshape(quads.shape), used, regions
+
+
+def _with_enclosed(region, quads, skin):
+    """Add the small pieces of skin that the region cuts off from the rest: the canals of the ears."""
+    free = skin & ~region
+    pairs = np.concatenate([quads[:, [0, 1]], quads[:, [1, 2]], quads[:, [2, 3]], quads[:, [3, 0]]])
+    pairs = pairs[free[pairs].all(1)]
+    graph = sp.csr_matrix((np.ones(len(pairs)), pairs.T), shape=(len(skin), len(skin)))
+    piece = scipy.sparse.csgraph.connected_components(graph, directed=False)[1]
+    sizes = np.bincount(piece[free], minlength=piece.max() + 1)
+    return region | (free & (sizes[piece] < 0.06 * skin.sum()))
 
 
 def _face_region(template, quads, embedding, candidates):

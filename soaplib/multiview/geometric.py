@@ -1,0 +1,170 @@
+"""The generator without a network: the portrait laid on the swollen head, hidden sides completed."""
+
+import numpy as np
+import scipy.ndimage
+import torch
+
+from soaplib.data import REGIONS, VIEW_YAWS, HeadPose, Portrait, Views
+from soaplib.head import HeadModel, subdivide
+from soaplib.head.cover import behind_regions
+from soaplib.head.swell import swell
+from soaplib.multiview.panorama import Chart, complete
+from soaplib.render import camera_rotation, project, render_views, turn
+
+_SURE, _UNSURE = (
+    0.45,
+    0.2,
+)  # cosines of the viewing angle: above, the portrait is taken as it is; below, not at all
+_FEATURES = [REGIONS.index(name) for name in ("brows", "eyes", "irises", "lips", "mouth")]
+
+
+def view_cameras(camera: np.ndarray, pivot: np.ndarray) -> np.ndarray:
+    """Give the six cameras (6, 4, 4): the picture's own, turned by `VIEW_YAWS` about the world point pivot (3,)."""
+    return np.stack([turn(camera, float(yaw), pivot) for yaw in VIEW_YAWS])
+
+
+def geometric_views(portrait: Portrait, head: HeadModel, pose: HeadPose, size: int) -> Views:
+    """Make six views (see `soaplib.multiview.generate`) from the swollen head alone.
+
+    Colours come from the portrait where it looks at the surface from less than 63 degrees; behind, they come
+    from a panorama of the head (see `soaplib.multiview.panorama`). About 5 s on two cores at 512 pixels.
+    """
+    posed = posed_vertices(head, pose)
+    posed = swell(head, posed, pose.camera, portrait.matte, portrait.regions)
+    fine, binding = subdivide(head)
+    vertices = binding @ posed
+    drawn = fine.part_vertices("skin", "left_eye", "right_eye")
+    faces = fine.faces[drawn[fine.faces].all(1)]
+    skull = (fine.region("scalp") > 0.5) | (fine.region("face") > 0.5)
+    pivot = (vertices[skull].min(0) + vertices[skull].max(0)) / 2
+    cameras = view_cameras(pose.camera, pivot)
+    scale = size / portrait.image.shape[0]
+    cameras[:, :3] *= scale  # the three rows are pixels, so they scale together
+
+    source = _Source(portrait, vertices, faces, pose.camera)
+    chart = Chart.about(vertices, skull)
+    panorama = _panorama(chart, source, vertices, faces)
+    rendering = render_views(
+        torch.as_tensor(vertices, dtype=torch.float32), torch.as_tensor(faces), cameras, (size, size),
+        torch.as_tensor(np.column_stack([vertices, source.normals]), dtype=torch.float32),
+    )  # fmt: skip
+    masks = rendering.mask.numpy().copy()
+    normals = rendering.normals.numpy()
+    images = np.ones((6, size, size, 3), np.float32)
+    for i in range(1, 6):
+        inside = masks[i] > 0.02
+        at = rendering.attributes[i].numpy()[inside] / masks[i][inside][:, None]
+        colours, sure = source.look(at[:, :3], at[:, 3:])
+        rows = chart.pixels(at[:, :3])
+        behind = _bilinear(panorama, rows)
+        mixed = sure[:, None] * colours + (1 - sure[:, None]) * behind
+        images[i][inside] = masks[i][inside][:, None] * mixed + 1 - masks[i][inside][:, None]
+    images[0] = _resized(portrait.image * portrait.matte[..., None] + 1 - portrait.matte[..., None], size)
+    normals[0] = _to_matte(normals[0], masks[0])
+    masks[0] = _resized(portrait.matte, size)
+    length = np.linalg.norm(normals, axis=-1, keepdims=True)
+    normals = np.where(length > 1e-3, normals / np.maximum(length, 1e-3), 0) * (masks[..., None] > 0.02)
+    return Views(
+        images.astype(np.float32), normals.astype(np.float32), masks.astype(np.float32), cameras, "geometric"
+    )
+
+
+def posed_vertices(head: HeadModel, pose: HeadPose) -> np.ndarray:
+    """Give the head model's vertices (V, 3) in the portrait's shape, expression and pose."""
+    as_tensor = [
+        torch.as_tensor(a, dtype=torch.float32)[None] for a in (pose.shape, pose.expression, pose.pose)
+    ]
+    return head.tensors().forward(*as_tensor)[0][0].double().numpy()
+
+
+class _Source:
+    """The portrait as a texture on the swollen head: which points it sees, how well, in which colour."""
+
+    def __init__(self, portrait, vertices, faces, camera):
+        self.portrait, self.camera = portrait, camera
+        self.rotation = camera_rotation(camera)
+        area = np.cross(
+            vertices[faces[:, 1]] - vertices[faces[:, 0]], vertices[faces[:, 2]] - vertices[faces[:, 0]]
+        )
+        normals = np.zeros_like(vertices)
+        for k in range(3):
+            np.add.at(normals, faces[:, k], area)
+        self.normals = normals / np.maximum(np.linalg.norm(normals, axis=1, keepdims=True), 1e-12)
+        size = portrait.image.shape[:2]
+        view = render_views(
+            torch.as_tensor(vertices, dtype=torch.float32), torch.as_tensor(faces),
+            torch.as_tensor(camera, dtype=torch.float32), size,
+        )  # fmt: skip
+        depth = view.depth[0].numpy()
+        self.depth = np.where(view.face_ids[0].numpy() >= 0, depth, np.inf)
+        self.margin = 0.006 * np.linalg.norm(camera[0, :3])
+        solid = portrait.matte > 0.9
+        self.edge = np.clip(scipy.ndimage.distance_transform_edt(solid) / 5 - 0.4, 0, 1)
+
+    def look(self, points, normals):
+        """Give colours (N, 3) and how sure (N,) they are for points and normals (N, 3) on the surface."""
+        seen = points @ self.camera[:3, :3].T + self.camera[:3, 3]
+        cosine = (normals @ self.rotation.T)[:, 2] / np.maximum(np.linalg.norm(normals, axis=1), 1e-9)
+        at = seen[:, :2]
+        front = scipy.ndimage.grey_dilation(self.depth, 3)
+        hidden = seen[:, 2] > _nearest(np.where(np.isfinite(front), front, -1e9), at) + self.margin
+        sure = np.clip((cosine - _UNSURE) / (_SURE - _UNSURE), 0, 1)
+        sure = sure * sure * (3 - 2 * sure) * _bilinear(self.edge[..., None], at)[:, 0] * ~hidden
+        return _bilinear(self.portrait.image, at), sure
+
+
+def _panorama(chart, source, vertices, faces):
+    """Colours all round: the portrait's where it is sure, completed elsewhere."""
+    values, covered = chart.positions(vertices, faces, np.column_stack([vertices, source.normals]))
+    colours, sure = source.look(values.reshape(-1, 6)[:, :3], values.reshape(-1, 6)[:, 3:])
+    colours, sure = colours.reshape(*covered.shape, 3), sure.reshape(covered.shape) * covered
+    known = sure > 0.6
+    flat = values.reshape(-1, 6)
+    pixels = project(flat[:, :3].astype(float), source.camera)
+    regions = source.portrait.regions
+    far = behind_regions(regions, source.portrait.matte)
+    toward = (flat[:, 3:] @ source.rotation.T)[:, 2].reshape(known.shape)
+    near_labels = _nearest(_filled(regions), pixels).reshape(known.shape)
+    labels = np.where(toward > -0.15, near_labels, _nearest(_filled(far), pixels).reshape(known.shape))
+    labels = np.where(np.isin(labels, _FEATURES), REGIONS.index("skin"), labels)
+    featureless = known & ~np.isin(near_labels, _FEATURES)
+    done = complete(np.where(known[..., None], colours, 0), featureless, labels)
+    return np.where(known[..., None], colours, done)
+
+
+def _filled(labels):
+    """Give each unlabelled pixel its nearest label."""
+    at = scipy.ndimage.distance_transform_edt(labels == 0, return_distances=False, return_indices=True)
+    return labels[tuple(at)]
+
+
+def _nearest(image, at):
+    x = np.clip(at[:, 0].astype(int), 0, image.shape[1] - 1)
+    y = np.clip(at[:, 1].astype(int), 0, image.shape[0] - 1)
+    return image[y, x]
+
+
+def _bilinear(image, at):
+    """Sample (H, W, C) at pixels (N, 2) whose centres lie at +0.5."""
+    x = np.clip(at[:, 0] - 0.5, 0, image.shape[1] - 1.001)
+    y = np.clip(at[:, 1] - 0.5, 0, image.shape[0] - 1.001)
+    c, r = x.astype(int), y.astype(int)
+    u, v = (x - c)[:, None], (y - r)[:, None]
+    top = image[r, c] * (1 - u) + image[r, c + 1] * u
+    return top * (1 - v) + (image[r + 1, c] * (1 - u) + image[r + 1, c + 1] * u) * v
+
+
+def _resized(image, size):
+    import cv2
+
+    if image.shape[0] == size:
+        return image
+    return cv2.resize(
+        image, (size, size), interpolation=cv2.INTER_AREA if size < image.shape[0] else cv2.INTER_CUBIC
+    )
+
+
+def _to_matte(normals, mask):
+    """Carry the normals of the mesh out to where only the matte reaches."""
+    at = scipy.ndimage.distance_transform_edt(mask < 0.9, return_distances=False, return_indices=True)
+    return normals[tuple(at)]
