@@ -99,7 +99,7 @@ def test_repeated_subdivision_converges():
 def test_binding_of_the_head(subdivided):
     head, fine, binding = subdivided
     assert np.abs(np.asarray(binding.sum(1)) - 1).max() < 1e-12
-    assert binding.data.min() >= -1e-12 or np.abs(binding).sum(1).max() < 2
+    assert np.abs(binding).sum(1).max() < 1.5  # a vertex of three faces is no convex combination, but nearly
     assert _euler(head.quads) == _euler(fine.quads)
     at_old = binding[: len(head.template)]
     assert (at_old.argmax(1).ravel() == np.arange(len(head.template))).mean() > 0.99
@@ -133,20 +133,18 @@ def test_uv_is_split_and_not_smoothed(subdivided):
     head, fine, _ = subdivided
     assert fine.uv_quads.shape == fine.quads.shape
     assert np.array_equal(fine.uv[: len(head.uv)], head.uv)
-    tri = head.quads[:, 2] == head.quads[:, 3]
+    assert np.isclose(_area(head.uv, head.uv_quads), _area(fine.uv, fine.uv_quads), rtol=1e-5)
+    # No UV belongs to two vertices, before or after: the seams are where they were.
+    for mesh in (head, fine):
+        owner = np.zeros(len(mesh.uv), np.int64)
+        owner[mesh.uv_quads.ravel()] = mesh.quads.ravel()
+        assert np.array_equal(owner[mesh.uv_quads], mesh.quads)
 
-    def area(uv, quads):
-        a, b, c, d = (uv[quads[:, k]].astype(float) for k in range(4))
-        return np.cross(c - a, d - b).sum() / 2 if not len(quads) else (np.cross(c - a, d - b) / 2).sum()
 
-    assert not tri.any() and abs(area(head.uv, head.uv_quads) - area(fine.uv, fine.uv_quads)) < 1e-5
-    # Where two corners share a vertex and a UV before, so they do after: one UV belongs to one vertex.
-    owner = np.full(len(fine.uv), -1)
-    owner[fine.uv_quads.ravel()] = fine.quads.ravel()
-    before = np.full(len(head.uv), -1)
-    before[head.uv_quads.ravel()] = head.quads.ravel()
-    if np.array_equal(before[head.uv_quads], head.quads):
-        assert np.array_equal(owner[fine.uv_quads], fine.quads)
+def _area(uv, quads):
+    """The sum of the faces' signed areas: that of a quad is half the cross product of its diagonals."""
+    a, b, c, d = (uv[quads[:, k]].astype(float) for k in range(4))
+    return np.cross(c - a, d - b).sum() / 2
 
 
 def test_uv_of_a_triangle_with_a_seam():

@@ -18,8 +18,8 @@ from soaplib.errors import UserError
 from soaplib.head.model import HeadModel
 from soaplib.head.surface import closest_points
 
-_STIFFNESS = (300.0, 100.0, 30.0, 10.0, 3.0, 1.0)
-_ROUNDS = 3
+_STIFFNESS = (3000.0, 1000.0, 300.0, 100.0, 30.0, 10.0, 3.0, 1.0)
+_ROUNDS = 2
 _ANCHOR_WEIGHT = 20.0
 _TRUSTED = 0.005  # metres between a vertex and its counterpart; farther ones take from their neighbours
 _FEATURE = 0.01  # metres that a full difference of jaw weight, or of the normal, counts for
@@ -170,7 +170,10 @@ def _laplacian(count, faces):
 def _smoother(faces, trust):
     """Return a function that smooths columns over a mesh: minimise trust |x - y|^2 + |L x|^2."""
     laplacian = _laplacian(len(trust), faces)
-    solve = factorized((sp.diags(trust) + laplacian.T @ laplacian).tocsc())
+    strength = max(
+        1.0, (np.count_nonzero(np.diff(laplacian.indptr)) / 5000) ** 2
+    )  # the same reach on finer meshes
+    solve = factorized((sp.diags(trust) + strength * laplacian.T @ laplacian).tocsc())
     return lambda columns: np.stack([solve(trust * column) for column in columns.T], 1)
 
 
@@ -178,6 +181,7 @@ def _local_maps(before, after, quads, usual):
     """Fit the linear map (V, 3, 3) that takes the edges about each vertex to their new ones.
 
     `usual` counts as much as a tenth of the edges: it fills the direction of the normal, along which none points.
+    No direction is stretched or shrunk beyond 1.6 times as usual: folds of the surface would throw actions about.
     """
     sides = np.concatenate([quads[:, [k, m]] for k in range(4) for m in range(4) if k != m])
     sides = np.unique(sides[sides[:, 0] != sides[:, 1]], axis=0)
@@ -190,7 +194,10 @@ def _local_maps(before, after, quads, usual):
             total[:, k] = np.bincount(sides[:, 0], column, len(before))
     inner, cross = sums.reshape(2, -1, 3, 3)
     ridge = 0.1 * np.trace(inner, axis1=1, axis2=2)[:, None, None] + 1e-12
-    return (cross + ridge * usual) @ np.linalg.inv(inner + ridge * np.eye(3))
+    maps = (cross + ridge * usual) @ np.linalg.inv(inner + ridge * np.eye(3))
+    u, stretch, vt = np.linalg.svd(maps)
+    usually = np.cbrt(np.linalg.det(usual))
+    return (u * np.clip(stretch, 0.6 * usually, 1.6 * usually)[:, None]) @ vt
 
 
 def _normals(vertices, faces):
