@@ -146,9 +146,21 @@ def test_box_arithmetic_is_exact():
     small = take(image, Box(0, 0, 10), 5, 1.0)
     np.testing.assert_allclose(small, image[:10].reshape(5, 2, 5, 2).mean((1, 3)), atol=1e-6)
     points = np.array([[3.25, 4.5], [0.0, 0.0]])
-    matrix = box_to_picture(box, 16, np.array([2.0, 3.0]))
-    back = np.c_[to_box(points, box, 16), np.ones(2)] @ matrix.T
-    np.testing.assert_allclose(back[:, :2], points * (2, 3))
+    back = np.c_[to_box(points, box, 16), np.ones(2)] @ box_to_picture(box, 16).T
+    np.testing.assert_allclose(back[:, :2], points)
+
+
+@pytest.mark.parametrize("quarters", [1, 2])
+def test_a_picture_on_its_side_gives_the_same_portrait(picture, portrait, quarters):
+    turned = make_portrait(Picture(np.ascontiguousarray(np.rot90(picture.rgb, quarters)), None, (512, 512)))
+    assert "was turned by" in turned.report["advice"][0]
+    there = turned.crop_to_picture @ np.append(turned.landmarks[1], 1)
+    x, y = (portrait.crop_to_picture @ np.append(portrait.landmarks[1], 1))[:2]
+    for _ in range(quarters):
+        x, y = y, 512 - x
+    np.testing.assert_allclose(there[:2], (x, y), atol=1)
+    one, other = turned.matte > 0.5, portrait.matte > 0.5
+    assert (one & other).sum() / (one | other).sum() > 0.9
 
 
 def test_the_box_takes_the_hair_and_leaves_a_tenth_on_each_side():

@@ -80,10 +80,7 @@ def to_box(points: np.ndarray, box: Box, size: int) -> np.ndarray:
     return (points - (box.left, box.top)) * (size / box.side)
 
 
-def box_to_picture(box: Box, size: int, scale: np.ndarray) -> np.ndarray:
-    """Return the (3, 3) matrix from crop pixels to pixels of the picture as given (`scale` as in `Picture`)."""
+def box_to_picture(box: Box, size: int) -> np.ndarray:
+    """Return the (3, 3) float64 matrix from crop pixels to pixels of the picture the box lies on."""
     step = box.side / size
-    return np.array(
-        [[step * scale[0], 0, box.left * scale[0]], [0, step * scale[1], box.top * scale[1]], [0, 0, 1]],
-        dtype=np.float64,
-    )
+    return np.array([[step, 0, box.left], [0, step, box.top], [0, 0, 1]], dtype=np.float64)

@@ -30,29 +30,42 @@ def detect_landmarks(rgb: np.ndarray, alpha: np.ndarray | None = None) -> tuple[
         UserError: no face; the sentence names the manual way.
     """
     plain = _composite(rgb, alpha)
+    upright = _search("large", plain, alpha)
+    if upright is not None and upright[1]["jitter"] <= _CONFUSED:
+        return _finish(plain, *upright)
+    # a doll stands upright and confuses the detector; so does a photograph upside down, but only the right way round
+    found = _search("turned", plain, alpha) or upright or _search("small", plain, alpha)
+    if found is None:
+        raise UserError(NO_FACE)
+    return _finish(plain, *found)
+
+
+def _search(kind: str, plain: np.ndarray, alpha: np.ndarray | None) -> tuple[np.ndarray, dict] | None:
+    """The first convincing face, else the least doubtful one."""
     doubtful: list[tuple[np.ndarray, dict]] = []
-    for kind in ("large", "turned", "small"):
-        for enhance in (False, True) if kind == "large" else (False,):
-            image = _contrast(plain) if enhance else plain
-            for name, views in _attempts(kind, image, alpha):
-                faces = _distinct([face for view in views for face in _faces_in(image, *view)])
-                for face in faces[:3]:
-                    points, report = _agree(_looks(image, face), _AGREEMENT[kind])
-                    if points is None:
-                        continue
-                    report |= {
-                        "faces": len(faces),
-                        "attempt": name + (", contrast raised" if enhance else ""),
-                    }
-                    if _convincing(kind, points, report):
-                        return _finish(plain, points, report)
-                    if kind == "large" and abs(_roll(points)) < 30:
-                        doubtful.append((points, report))
-        if doubtful:
-            return _finish(
-                plain, *max(doubtful, key=lambda found: found[1]["agreeing"] - 5 * found[1]["jitter"])
-            )
-    raise UserError(NO_FACE)
+    for enhance in (False, True) if kind == "large" else (False,):
+        image = _contrast(plain) if enhance else plain
+        for name, views in _attempts(kind, image, alpha):
+            faces = _distinct([face for view in views for face in _faces_in(image, *view)])
+            for face in faces[:3]:
+                points, report = _agree(_looks(image, face), _AGREEMENT[kind])
+                if points is None:
+                    continue
+                attempt = name + (", contrast raised" if enhance else "")
+                report |= {"faces": len(faces), "attempt": attempt}
+                if _convincing(kind, points, report):
+                    return points, report
+                if kind == "large" and abs(_roll(points)) < 30:
+                    doubtful.append((points, report))
+
+    def likely(found):
+        return (
+            part_contrast(plain, snap_parts(plain, found[0]))
+            - abs(_roll(found[0]))
+            + 10 * found[1]["agreeing"]
+        )
+
+    return max(doubtful, key=likely, default=None)
 
 
 def _finish(image: np.ndarray, points: np.ndarray, report: dict) -> tuple[np.ndarray, dict]:
@@ -196,7 +209,7 @@ def _height(face: np.ndarray) -> float:
 def _distinct(faces: list[np.ndarray]) -> list[np.ndarray]:
     kept: list[np.ndarray] = []
     for face in sorted(faces, key=_height, reverse=True):
-        if all(np.hypot(*(face.mean(0) - k.mean(0))) > 0.4 * _height(k) for k in kept):
+        if all(np.hypot(*(face.mean(0) - k.mean(0))) > 0.6 * _height(k) for k in kept):
             kept.append(face)
     return kept
 
@@ -204,11 +217,10 @@ def _distinct(faces: list[np.ndarray]) -> list[np.ndarray]:
 def _looks(image: np.ndarray, face: np.ndarray, tall: float = 1.0) -> np.ndarray:
     """Detect again on upright crops about the face, each a little different: (N, 478, 2)."""
     seen = []
-    for _ in range(2):  # the second round is centred on what the first one saw
+    for rounds in (_FIRST_LOOKS, _FIRST_LOOKS, _MORE_LOOKS):  # each is centred on what the one before saw
         roll = -_roll(face)
         low, high = face.min(0), face.max(0)
         centre, side = (low + high) / 2, float((high - low).max())
-        rounds = _FIRST_LOOKS if not seen else _MORE_LOOKS
         seen = []
         for grow, dx, dy, turn, flip in rounds:
             view = _square(centre + side * np.array([dx, dy]), grow * side, _LOOK_SIZE, roll + turn, tall)

@@ -35,6 +35,8 @@ def make_portrait(
         points = points / picture.scale
         seen, source = {"faces": 1, "jitter": 0.0}, "file"
         _check_inside(points[weights > 0] * picture.scale, picture.size)
+    given = picture
+    picture, points, upright = _upright(picture, points)
     window = _window(points, picture.rgb.shape)
     rgb = picture.rgb[window]
     alpha = None if picture.alpha is None else picture.alpha[window]
@@ -51,7 +53,7 @@ def make_portrait(
     in_crop = to_box(points, box, size)
     matte = take(coarse, near, size, 0.0)
     if matte_source != "alpha":
-        matte = refine_matte(image, matte, in_crop)
+        matte = refine_matte(image, matte, in_crop) * take(np.ones_like(coarse), near, size, 0.0)
     matte = cut_matte(matte, in_crop)
     image = foreground_colours(image, matte)
     regions = label_regions(image, matte, in_crop)
@@ -63,9 +65,28 @@ def make_portrait(
         landmarks=in_crop.astype(np.float32),
         landmark_weights=weights.astype(np.float32),
         regions=regions,
-        crop_to_picture=box_to_picture(box, size, picture.scale),
+        crop_to_picture=np.diag([*given.scale, 1.0]) @ np.linalg.inv(upright) @ box_to_picture(box, size),
         report=report,
     )
+
+
+def _upright(picture: Picture, points: np.ndarray) -> tuple[Picture, np.ndarray, np.ndarray]:
+    """Turn a picture that lies on its side, or on its head, by quarter turns; the (3, 3) matrix says how."""
+    across = points[263] - points[33]
+    quarters = int(np.rint(np.degrees(np.arctan2(across[1], across[0])) / 90)) % 4
+    matrix = np.eye(3)
+    for turn in range(quarters):
+        matrix = (
+            np.array([[0, 1, 0], [-1, 0, picture.rgb.shape[1 if turn % 2 == 0 else 0]], [0, 0, 1]]) @ matrix
+        )
+    if not quarters:
+        return picture, points, matrix
+    rgb = np.ascontiguousarray(np.rot90(picture.rgb, quarters))
+    alpha = None if picture.alpha is None else np.ascontiguousarray(np.rot90(picture.alpha, quarters))
+    size = picture.size if quarters % 2 == 0 else picture.size[::-1]
+    note = f"The picture lay on its side and was turned by {90 * quarters} degrees against the clock."
+    turned = Picture(rgb, alpha, size, (*picture.notes, note))
+    return turned, points @ matrix[:2, :2].T + matrix[:2, 2], matrix
 
 
 def _check_inside(points: np.ndarray, size) -> None:
