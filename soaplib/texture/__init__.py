@@ -8,7 +8,12 @@ __all__ = ["iris_from_portrait", "paint"]
 
 
 def paint(
-    head: HeadModel, pose: HeadPose, views: Views, portrait: Portrait, parts: tuple[Part, ...], size: int = 2048
+    head: HeadModel,
+    pose: HeadPose,
+    views: Views,
+    portrait: Portrait,
+    parts: tuple[Part, ...],
+    size: int = 2048,
 ) -> tuple[Part, ...]:
     """Paint a personal head and its parts from six views.
 
@@ -23,8 +28,8 @@ def paint(
     SOAP, section 3.4, with another blend: what view 0 sees well it paints alone, low and high frequencies
     of the others join in bands, and no texel stays empty.
     """
-    from soaplib.texture.mouth import paint_teeth, paint_tongue
     from soaplib.texture.eyes import paint_eyes
+    from soaplib.texture.mouth import paint_teeth, paint_tongue
     from soaplib.texture.palette import read_palette
     from soaplib.texture.skin import paint_skin
     from soaplib.texture.visible import make_seers

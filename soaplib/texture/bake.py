@@ -20,18 +20,23 @@ class Seer:
     """A view made ready to be asked.
 
     sharp: (H, W, 3) its colours, those outside the matte replaced by the nearest inside; soft: the same, blurred
-    within the matte. clearance: (H, W) float32 pixels to the nearest edge of the matte or step in depth, 0 outside.
-    depth: (kH, kW) float32 in pixels, nearest surface. camera: (4, 4); toward: (3,) unit vector to the viewer.
-    bias: pixels of depth that two surfaces must differ by to hide one another.
+    within the matte. clearance: (H, W) float32 pixels to the nearest edge of the matte, 0 outside; steps: (H, W) the
+    same to the nearest step in depth. depth: (kH, kW) float32 in pixels, nearest surface; around: (H, W) the
+    nearest within `reach` pixels. camera: (4, 4); toward: (3,) unit vector to the viewer.
+    bias: pixels of depth by which a surface must stand in front to hide another; step: to make it less sure.
     """
 
     sharp: np.ndarray
     soft: np.ndarray
     clearance: np.ndarray
+    steps: np.ndarray
     depth: np.ndarray
+    around: np.ndarray
     camera: np.ndarray
     toward: np.ndarray
     bias: float
+    step: float
+    reach: float
 
 
 @dataclasses.dataclass(frozen=True)
@@ -48,11 +53,12 @@ class Seen:
     clearance: np.ndarray
 
 
-def prepare_view(image, mask, camera, vertices, faces, blur: float = 0.02) -> Seer:
+def prepare_view(image, mask, camera, vertices, faces, reach: float, blur: float = 0.02) -> Seer:
     """Make a view ready: close its colours outside the matte, and find depth and edges.
 
     image: (H, W, 3); mask: (H, W), 1 on the head; camera: (4, 4) world to pixels; vertices (V, 3) and faces (F, 3):
-    everything that can hide something, as posed in the view. blur: standard deviation of the soft picture as a part of its
+    all that can hide something, as posed in the view. reach: pixels within which
+    what stands in front makes a point less sure. blur: standard deviation of the soft picture as a part of its
     height.
     """
     height, width = mask.shape
@@ -64,10 +70,16 @@ def prepare_view(image, mask, camera, vertices, faces, blur: float = 0.02) -> Se
     depth = _depth(vertices, faces, scale @ camera, (_DEPTH_SCALE * height, _DEPTH_SCALE * width))
     px_per_metre = np.linalg.norm(camera[0, :3])
     steps = _depth_steps(depth, _STEP * px_per_metre)
-    edge = inside & (cv2.resize(steps, (width, height), interpolation=cv2.INTER_AREA) == 0)
-    clearance = cv2.distanceTransform(np.pad(edge.astype(np.uint8), 1), cv2.DIST_L2, 5)[1:-1, 1:-1]
+    edge = cv2.resize(steps, (width, height), interpolation=cv2.INTER_AREA) > 0
+    near = depth.reshape(height, _DEPTH_SCALE, width, _DEPTH_SCALE).min((1, 3))
+    side = 2 * int(np.ceil(reach)) + 1
+    around = cv2.erode(near, cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (side, side)))
     toward = camera_rotation(np.asarray(camera, np.float64))[2]
-    return Seer(closed, soft, clearance, depth, np.asarray(camera, np.float64), toward, 1.2e-3 * px_per_metre + 0.5)
+    clearance = cv2.distanceTransform(np.pad(inside.astype(np.uint8), 1), cv2.DIST_L2, 5)[1:-1, 1:-1]
+    return Seer(
+        closed, soft, clearance, _distance(~edge), depth, around, np.asarray(camera, np.float64), toward,
+        1.2e-3 * px_per_metre + 0.5, _STEP * px_per_metre, float(reach),
+    )  # fmt: skip
 
 
 def look(seer: Seer, points: np.ndarray, normals: np.ndarray) -> Seen:
@@ -80,10 +92,17 @@ def look(seer: Seer, points: np.ndarray, normals: np.ndarray) -> Seen:
     cosine, clearance = np.empty(count, np.float32), np.empty(count, np.float32)
     run_tasks(
         _look, _TASKS, np.ascontiguousarray(points, np.float32), np.ascontiguousarray(normals, np.float32),
-        seer.camera, seer.toward, seer.sharp, seer.soft, seer.clearance, seer.depth, seer.bias, sharp, soft, cosine,
-        clearance,
+        seer.camera, seer.toward, (seer.sharp, seer.soft), (seer.clearance, seer.steps), (seer.depth, seer.around),
+        (seer.bias, seer.step, seer.reach), (sharp, soft, cosine, clearance),
     )  # fmt: skip
     return Seen(sharp, soft, cosine, clearance)
+
+
+def _distance(free):
+    """Give the pixels to the nearest that is not free; the picture's own border is."""
+    if free.all():
+        return np.full(free.shape, 1e6, np.float32)
+    return cv2.distanceTransform(free.astype(np.uint8), cv2.DIST_L2, 5)
 
 
 def _eroded(mask):
@@ -139,8 +158,13 @@ def _depth_steps(depth, step):
 
 
 @kernel
-def _look(task, tasks, points, normals, camera, toward, image, blurred, edges, depth, bias, sharp, soft, cosine, clearance):
-    height, width = edges.shape
+def _look(task, tasks, points, normals, camera, toward, pictures, edges, depths, limits, out):
+    image, blurred = pictures
+    matte, steps = edges
+    depth, around = depths
+    bias, step, reach = limits
+    sharp, soft, cosine, clearance = out
+    height, width = matte.shape
     scale = depth.shape[0] // height
     pixel = np.empty(3, np.float32)
     for n in range(len(points) * task // tasks, len(points) * (task + 1) // tasks):
@@ -162,16 +186,17 @@ def _look(task, tasks, points, normals, camera, toward, image, blurred, edges, d
         if c <= 0:
             continue
         # Within a pixel of the map a slanted surface differs from itself by the tangent of its angle.
-        slack = bias + min(np.sqrt(max(1 - c * c, 0.0)) / max(c, 0.05), 12.0) / scale
-        column, row = int(x * scale), int(y * scale)
-        nearest = depth[row, column]
-        if z > nearest + slack:
+        slope = min(np.sqrt(max(1 - c * c, 0.0)) / max(c, 0.05), 12.0)
+        if z > depth[int(y * scale), int(x * scale)] + bias + slope / scale:
             continue
-        clearance[n] = _edge_distance(edges, x, y)
+        clearance[n] = _between(matte, x, y)
+        # Only the farther side of a step is unsure: it may show what stands in front.
+        if z > around[int(y), int(x)] + step + slope * reach:
+            clearance[n] = min(clearance[n], _between(steps, x, y))
 
 
 @kernel
-def _edge_distance(edges, x, y):
+def _between(edges, x, y):
     height, width = edges.shape
     x, y = min(max(x - 0.5, 0.0), width - 1.001), min(max(y - 0.5, 0.0), height - 1.001)
     i, j = int(y), int(x)

@@ -12,7 +12,9 @@ _TASKS = 16
 _ORDER = (0, 4, 5, 1, 3, 2)
 _STIFFNESS = 60.0
 _OUTLIER = 0.12
-_FEW = 0.04
+_BELIEF, _NEARBY, _LEAST = 0.004, 1.0, 0.05
+FADES = (0.012, 0.045)
+"""How near an edge the first view and the others fade out, as parts of the picture's height."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -23,27 +25,37 @@ class Painted:
     trust: np.ndarray
 
 
-def equalise(soft: np.ndarray, weights: np.ndarray, laplacian, order=_ORDER) -> np.ndarray:
+def equalise(soft: np.ndarray, weights: np.ndarray, laplacian, order=_ORDER) -> tuple[np.ndarray, np.ndarray]:
     """Find the smooth change of colour that makes each view agree with those before it where both see.
 
-    soft: (K, V, 3) the views' colours at the vertices; weights: (K, V); laplacian: (V, V) of the mesh. The first view of
+    soft: (K, V, 3) the views' colours at the vertices; weights: (K, V); laplacian: (V, V) of the mesh. The first of
     `order` stays as it is. Differences larger than `_OUTLIER` count less, so that what one view shows at a wrong
     place does not spread (Ivanov and Lempitsky 2007 solve for the same field, at the seams only).
-    Returns (K, V, 3).
+
+    Returns (K, V, 3) offsets, and (K, V) in (0, 1] how well a view then agrees with those before it, here and nearby:
+    a view that contradicts the portrait beside its border should not paint that border.
     """
-    offsets = np.zeros(soft.shape)
+    offsets, agreement = np.zeros(soft.shape), np.ones(weights.shape)
     total = weights[order[0]].astype(np.float64)
     known = soft[order[0]] * total[:, None]
     for k in order[1:]:
         mean = known / np.maximum(total, 1e-9)[:, None]
         both = np.minimum(total, 1) * weights[k]
-        difference = mean - soft[k]
         if both.max() > 1e-3:
-            trust = both / (1 + (np.linalg.norm(difference, axis=1) / _OUTLIER) ** 2)
-            offsets[k] = smooth_field(laplacian, difference, trust, _STIFFNESS)
-        known += weights[k][:, None] * (soft[k] + offsets[k])
-        total += weights[k]
-    return offsets
+            difference = mean - soft[k]
+            inlying = 1 / (1 + (np.linalg.norm(difference, axis=1) / _OUTLIER) ** 2)
+            offsets[k] = smooth_field(laplacian, difference, both * inlying, _STIFFNESS)
+            apart = np.linalg.norm(difference - offsets[k], axis=1)
+            agrees = 1 / (1 + (apart / _OUTLIER) ** 4)
+            # Far from all overlap a view is believed; the constant pulls it there within some ten vertices.
+            trust = both + _BELIEF
+            wanted = (both * agrees + _BELIEF) / trust
+            field = smooth_field(laplacian, wanted[:, None], trust, _NEARBY)[:, 0]
+            agreement[k] = np.clip(field, _LEAST, 1) ** 2
+        weight = weights[k] * agreement[k]
+        known += weight[:, None] * (soft[k] + offsets[k])
+        total += weight
+    return offsets, agreement
 
 
 def view_weight(seen: Seen, fade: float) -> np.ndarray:
@@ -51,29 +63,25 @@ def view_weight(seen: Seen, fade: float) -> np.ndarray:
     return _smooth(seen.clearance / fade) * np.clip(seen.cosine, 0, 1) ** 2
 
 
-def blend(seers: list[Seer], points, normals, offsets, strength=None) -> Painted:
+def blend(seers: list[Seer], points, normals, changes) -> Painted:
     """Paint points by all views.
 
-    seers: K views, the first being the portrait itself; points, normals: (N, 3); offsets: (K, N, 3) callable by
-    index, from `equalise`; strength: (K, N) or None, factors of the views' weights, callable by index.
+    seers: K views, the first being the portrait itself; points, normals: (N, 3); changes: a function of the view's
+    number that gives (N, 3) offsets of its colours and (N,) factors of its weight, float32.
 
     The first view takes all where it sees well (cosine above 0.4); the others share the rest by `view_weight`. Low
     frequencies mix over wide bands, high ones over narrow ones (Burt and Adelson 1983, two bands).
     """
     count = len(points)
     sums = np.zeros((count, 8), np.float32)
-    first = None
-    for k, seer in enumerate(seers):
-        seen = look(seer, points, normals)
-        fade = (0.006 if k == 0 else 0.045) * len(seer.clearance)
-        factor = np.ones(count, np.float32) if strength is None else strength(k)
-        weight = (view_weight(seen, fade) * factor).astype(np.float32)
-        if k == 0:
-            first = (seen, offsets(0), factor)
+    for k in (*range(1, len(seers)), 0):
+        seen = look(seers[k], points, normals)
+        offset, factor = changes(k)
+        weight = (view_weight(seen, FADES[min(k, 1)] * len(seers[k].clearance)) * factor).astype(np.float32)
+        if k == 0:  # where it sees badly the portrait is a last resort
             weight *= 0.02
-        run_tasks(_add, _TASKS, weight, seen.sharp, seen.soft, offsets(k), sums)
+        run_tasks(_add, _TASKS, weight, seen.sharp, seen.soft, offset, sums)
     colour, trust = np.empty((count, 3), np.float32), np.empty(count, np.float32)
-    seen, offset, factor = first
     run_tasks(
         _finish, _TASKS, seen.sharp, seen.soft, seen.cosine, seen.clearance, np.float32(len(seers[0].clearance)),
         factor, offset, sums, colour, trust,

@@ -57,7 +57,9 @@ def complete_smoothly(
     faces, count = layout.source[layout.faces], laplacian.shape[0]
     known, trust = at_vertices(texels, faces, painted.colour, painted.trust, count)
     if trust.max() < 1e-3 and prior_trust.max() <= 0:
-        raise ValueError("complete_smoothly: nothing is known: no view sees the surface and there is no prior")
+        raise ValueError(
+            "complete_smoothly: nothing is known: no view sees the surface and there is no prior"
+        )
     trust = trust**2 * 20
     total = trust + prior_trust
     values = (known * trust[:, None] + prior * prior_trust[:, None]) / np.maximum(total, 1e-9)[:, None]

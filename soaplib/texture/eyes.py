@@ -52,7 +52,9 @@ def iris_from_portrait(portrait: Portrait, camera: np.ndarray) -> tuple[np.ndarr
     return colours, np.full(2, radius)
 
 
-def paint_eyes(part: Part, head: HeadModel, pose: HeadPose, seer: Seer, portrait: Portrait, palette: Palette) -> Part:
+def paint_eyes(
+    part: Part, head: HeadModel, pose: HeadPose, seer: Seer, portrait: Portrait, palette: Palette
+) -> Part:
     """Paint both eyeballs from the portrait.
 
     part: vertices bound to the joints left_eye and right_eye, a texture with a plain iris about +Z of each ball.
@@ -88,8 +90,8 @@ def _paint_eye(k, part, shown: Shown, head, pose, seer, portrait, palette, textu
     polar = np.arccos(np.clip(directions @ axis, -1, 1))
     eyes = region_mask(portrait, ("eyes", "irises"))
     seen, visible = shown.colour[mine], shown.visible[mine]
-    surely = visible * at_pixels(eyes, shown.pixels[mine])
-    visible = visible * at_pixels(grown(eyes, 1), shown.pixels[mine])
+    surely = visible * at_pixels(grown(eyes, -1), shown.pixels[mine])
+    visible = visible * at_pixels(eyes, shown.pixels[mine])
     complete = _round(polar, seen, surely, plain, palette)
     return _joined(out, texels, mine, complete, seen, visible, surely)
 
@@ -132,7 +134,9 @@ def _turned(directions, axis, colour, texels, mine, texture):
     fit = np.linalg.lstsq(basis[front], np.stack([column, row], 1)[front], rcond=None)[0]
     place = np.concatenate([_lambert(wanted), np.ones((len(wanted), 1))], 1) @ fit
     at = place[:, ::-1].T
-    out = np.stack([scipy.ndimage.map_coordinates(texture[..., c], at, order=1, mode="nearest") for c in range(3)], 1)
+    out = np.stack(
+        [scipy.ndimage.map_coordinates(texture[..., c], at, order=1, mode="nearest") for c in range(3)], 1
+    )
     return np.where((wanted[:, 2] > -0.5)[:, None], out, colour)
 
 
@@ -155,7 +159,11 @@ def _round(polar, seen, visible, plain, palette):
     starts = np.cumsum(known) - known
     medians = own.copy()
     for r in np.flatnonzero(enough):
-        medians[r] = np.median(seen[order[starts[r] : starts[r] + known[r]]], axis=0)
+        own_ring = seen[order[starts[r] : starts[r] + known[r]]]
+        light = own_ring.sum(1)  # lashes and the lids' shade darken a ring, highlights lighten it
+        medians[r] = np.median(
+            own_ring[(light >= np.quantile(light, 0.3)) & (light <= np.quantile(light, 0.9))], axis=0
+        )
     last = np.flatnonzero(enough)[-1]
     outer = np.flatnonzero(enough)[-6:]
     gain = np.clip(medians[outer].mean(0) / np.maximum(own[outer].mean(0), 0.05), 0.2, 1.5)
@@ -167,7 +175,9 @@ def _round(polar, seen, visible, plain, palette):
         medians[:, c] = np.convolve(np.pad(medians[:, c], 1, mode="edge"), [0.25, 0.5, 0.25], "valid")
     at = polar / np.pi * 2 * _RINGS - 0.5
     grid = np.arange(2 * _RINGS)
-    profile, base = (np.stack([np.interp(at, grid, table[:, c]) for c in range(3)], 1) for table in (medians, own))
+    profile, base = (
+        np.stack([np.interp(at, grid, table[:, c]) for c in range(3)], 1) for table in (medians, own)
+    )
     return np.clip(profile + 0.5 * (plain - base), 0, 1)
 
 
@@ -181,7 +191,10 @@ def _joined(out, texels, mine, complete, seen, visible, surely):
     weight[index] = surely
     difference, weight = difference.reshape(height, width, 3), weight.reshape(height, width)
     sigma = _SPREAD * height
-    near = cv2.GaussianBlur(difference, (0, 0), sigma / 4) / (cv2.GaussianBlur(weight, (0, 0), sigma / 4) + 0.05)[..., None]
+    near = (
+        cv2.GaussianBlur(difference, (0, 0), sigma / 4)
+        / (cv2.GaussianBlur(weight, (0, 0), sigma / 4) + 0.05)[..., None]
+    )
     far = cv2.GaussianBlur(weight, (0, 0), sigma)
     spread = (near * np.clip(2 * far, 0, 1)[..., None]).reshape(-1, 3)[index]
     colour = np.where(visible[:, None] > 0, seen, complete + spread)

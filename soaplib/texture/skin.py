@@ -8,7 +8,7 @@ from soaplib.head import HeadModel
 from soaplib.render import project, vertex_normals
 from soaplib.texture.atlas import Layout, lay_out
 from soaplib.texture.bake import Seer, look
-from soaplib.texture.blend import blend, equalise, view_weight
+from soaplib.texture.blend import FADES, blend, equalise, view_weight
 from soaplib.texture.complete import complete_by_symmetry, complete_smoothly, pad
 from soaplib.texture.palette import Palette
 from soaplib.texture.posed import posed_head
@@ -37,16 +37,20 @@ def paint_skin(
     cavity, socket = _membership(head, "mouth_cavity"), _membership(head, "eye_sockets")
     seen = [look(seer, vertices, normals) for seer in seers]
     outside = 1 - np.maximum(_ramp(cavity, 0.1, 0.5), _ramp(socket, 0.1, 0.5))
-    weights = np.stack([view_weight(s, 0.04 * len(portrait.matte)) for s in seen]) * outside
-    offsets = equalise(np.stack([s.soft for s in seen]), weights, laplacian)
+    weights = np.stack([view_weight(s, FADES[1] * len(portrait.matte)) for s in seen]) * outside
+    weights[0] = _ramp(seen[0].cosine, 0.1, 0.4) * (seen[0].clearance > 1) * outside
+    offsets, agreement = equalise(np.stack([s.soft for s in seen]), weights, laplacian)
 
     points = at_texels(texels, faces, vertices)
     directions = at_texels(texels, faces, normals)
     directions /= np.maximum(np.linalg.norm(directions, axis=1, keepdims=True), 1e-9)
     strength = _strengths(texels, faces, outside, cavity, points, pose, portrait)
-    painted = blend(
-        seers, points, directions, lambda k: at_texels(texels, faces, offsets[k]), strength
-    )
+
+    def changes(k):
+        here = at_texels(texels, faces, np.concatenate([offsets[k], agreement[k][:, None]], 1))
+        return np.ascontiguousarray(here[:, :3]), here[:, 3] * strength[min(k, 1)]
+
+    painted = blend(seers, points, directions, changes)
     painted = complete_by_symmetry(painted, texels, layout, laplacian)
     prior, prior_trust = _prior(head, cavity, socket, palette)
     colours = complete_smoothly(painted, texels, layout, laplacian, prior, prior_trust)
@@ -66,7 +70,9 @@ def _part(head, layout: Layout, picture) -> Part:
 
 def _normals(vertices, faces):
     """Area-weighted normals of the welded mesh, so that the atlas's seams do not show in the shading."""
-    return vertex_normals(torch.as_tensor(np.ascontiguousarray(vertices, np.float32)), torch.as_tensor(faces)).numpy()
+    return vertex_normals(
+        torch.as_tensor(np.ascontiguousarray(vertices, np.float32)), torch.as_tensor(faces)
+    ).numpy()
 
 
 def _membership(head, name):
@@ -74,20 +80,20 @@ def _membership(head, name):
 
 
 def _strengths(texels, faces, outside, cavity, points, pose, portrait):
-    """Factors of the views' weights at the texels, as a function of the view's number.
+    """Give the factors at the texels of the first view's weight and of the others'.
 
     Inner surfaces are painted by what the portrait shows directly and by nothing else: in the mouth where it
     shows the inside of a mouth; on the skin, not where it shows an eye.
     """
     rest = at_texels(texels, faces, outside)
     inner = at_texels(texels, faces, _ramp(cavity, 0.1, 0.5))
-    eyes = grown(region_mask(portrait, ("eyes", "irises")), -2)
+    eyes = grown(region_mask(portrait, ("eyes", "irises")), -1)
     pixels = project(points.astype(np.float64), pose.camera)
     on_eye = at_pixels(eyes, pixels) > 0
     in_mouth = at_pixels(grown(region_mask(portrait, ("mouth",)), 2), pixels) > 0
     rest = np.where(on_eye, 0, rest).astype(np.float32)
     first = np.where(in_mouth, np.maximum(rest, inner), rest).astype(np.float32)
-    return lambda k: first if k == 0 else rest
+    return first, rest
 
 
 def _prior(head, cavity, socket, palette):

@@ -10,6 +10,7 @@ from soaplib.data import REGIONS, HeadPose, Part, Portrait, Views
 from soaplib.head import HeadModel
 from soaplib.render import project, vertex_normals
 from soaplib.texture.bake import Seer, look, prepare_view
+from soaplib.texture.blend import FADES
 from soaplib.texture.posed import posed_head, posed_part
 from soaplib.texture.texels import Texels, at_texels, find_texels
 
@@ -37,9 +38,10 @@ def make_seers(head: HeadModel, pose: HeadPose, views: Views, parts: tuple[Part,
     starts = np.cumsum([0] + [len(v) for v, _ in meshes])
     vertices = np.concatenate([v for v, _ in meshes])
     faces = np.concatenate([f + s for (_, f), s in zip(meshes, starts, strict=False)]).astype(np.int32)
+    reach = np.where(np.arange(len(views.images)) == 0, FADES[0], FADES[1]) * views.images.shape[1]
     return [
-        prepare_view(image, mask, camera, vertices, faces)
-        for image, mask, camera in zip(views.images, views.masks, views.cameras, strict=True)
+        prepare_view(*view, vertices, faces, r)
+        for *view, r in zip(views.images, views.masks, views.cameras, reach, strict=True)
     ]
 
 
@@ -51,7 +53,8 @@ def shown_part(part: Part, head: HeadModel, pose: HeadPose, seer: Seer) -> Shown
     points = at_texels(texels, part.faces, vertices)
     directions = at_texels(texels, part.faces, normals)
     directions /= np.maximum(np.linalg.norm(directions, axis=1, keepdims=True), 1e-9)
-    seen = look(seer, points, directions)
+    directions *= np.where(directions @ seer.toward < 0, -1, 1)[:, None]  # depth alone decides what is hidden
+    seen = look(seer, points, directions.astype(np.float32))
     visible = ((seen.clearance > 0) & (seen.cosine > 0.1)).astype(np.float32)
     return Shown(texels, seen.sharp, visible, project(points.astype(np.float64), seer.camera))
 
