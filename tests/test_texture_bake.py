@@ -97,7 +97,7 @@ def test_no_background_bleeds_in():
 
 
 def test_a_hidden_surface_never_takes_the_colour_before_it():
-    """A green plate before a red wall: where the plate hides the wall, and near there, the wall stays unknown or red."""
+    """A green plate before a red wall: what the plate hides of the wall, and what is near, stays unknown or red."""
 
     def plate(half, z):
         grid = np.linspace(-half, half, 41)
@@ -134,7 +134,7 @@ def test_a_hidden_surface_never_takes_the_colour_before_it():
 
 def test_offsets_join_views_of_different_brightness():
     vertices, faces = sphere(24, 48)
-    laplacian = graph_laplacian(faces, len(vertices))
+    laplacian = graph_laplacian(faces, vertices)
     truth = colour_at(vertices)
     normals = vertices / 0.1
     weights = np.stack(
@@ -152,7 +152,7 @@ def test_offsets_join_views_of_different_brightness():
 
 def test_a_view_that_contradicts_the_first_is_doubted_there():
     vertices, faces = sphere(24, 48)
-    laplacian = graph_laplacian(faces, len(vertices))
+    laplacian = graph_laplacian(faces, vertices)
     first, other = np.full((len(vertices), 3), 0.8), np.full((len(vertices), 3), 0.8)
     wrong = vertices[:, 1] > 0.03
     other[wrong] = 0.1
@@ -164,10 +164,8 @@ def test_a_view_that_contradicts_the_first_is_doubted_there():
 
 def test_a_smooth_field_is_harmonic_where_nothing_is_known():
     faces = np.array([[i, i + 1, 12] for i in range(11)])
-    chain = graph_laplacian(np.array([[i, i + 1, i] for i in range(11)]), 12).toarray()
-    np.fill_diagonal(chain, 0)
-    laplacian = graph_laplacian(faces, 13)
-    assert np.abs(np.asarray(laplacian.sum(1))).max() == 0
+    laplacian = graph_laplacian(faces, np.random.default_rng(1).random((13, 3)))
+    assert np.abs(np.asarray(laplacian.sum(1))).max() < 1e-12
     trust, values = np.zeros(13), np.zeros((13, 1))
     trust[[0, 11]], values[11] = 1e6, 1
     field = smooth_field(laplacian, values, trust, 1.0)

@@ -192,7 +192,9 @@ def _look(task, tasks, points, normals, camera, toward, pictures, edges, depths,
         clearance[n] = _between(matte, x, y)
         # Only the farther side of a step is unsure: it may show what stands in front.
         if z > around[int(y), int(x)] + step + slope * reach:
-            clearance[n] = min(clearance[n], _between(steps, x, y))
+            clearance[n] = min(
+                clearance[n], max(_between(steps, x, y) - 1.0, 0.0)
+            )  # the step itself is mixed
 
 
 @kernel

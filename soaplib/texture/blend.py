@@ -10,9 +10,9 @@ from soaplib.texture.surface import smooth_field
 
 _TASKS = 16
 _ORDER = (0, 4, 5, 1, 3, 2)
-_STIFFNESS = 60.0
+_REACH = 0.02  # metres over which the views' colours are brought together
 _OUTLIER = 0.12
-_BELIEF, _NEARBY, _LEAST = 0.004, 1.0, 0.05
+_BELIEF, _NEARBY, _LEAST = 0.004, 0.003, 0.05
 FADES = (0.012, 0.045)
 """How near an edge the first view and the others fade out, as parts of the picture's height."""
 
@@ -44,10 +44,10 @@ def equalise(soft: np.ndarray, weights: np.ndarray, laplacian, order=_ORDER) -> 
         if both.max() > 1e-3:
             difference = mean - soft[k]
             inlying = 1 / (1 + (np.linalg.norm(difference, axis=1) / _OUTLIER) ** 2)
-            offsets[k] = smooth_field(laplacian, difference, both * inlying, _STIFFNESS)
+            offsets[k] = smooth_field(laplacian, difference, both * inlying, _REACH)
             apart = np.linalg.norm(difference - offsets[k], axis=1)
             agrees = 1 / (1 + (apart / _OUTLIER) ** 4)
-            # Far from all overlap a view is believed; the constant pulls it there within some ten vertices.
+            # Far from all overlap a view is believed; the constant pulls it there within some five centimetres.
             trust = both + _BELIEF
             wanted = (both * agrees + _BELIEF) / trust
             field = smooth_field(laplacian, wanted[:, None], trust, _NEARBY)[:, 0]

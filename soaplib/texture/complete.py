@@ -9,6 +9,7 @@ from soaplib.texture.surface import smooth_field
 from soaplib.texture.texels import Texels, at_texels, at_vertices
 
 _GRAIN = 0.8
+_REACH, _FINE = 0.008, 0.003
 _REACHES = (1.0, 0.6, 0.3)
 
 
@@ -39,7 +40,7 @@ def complete_by_symmetry(painted: Painted, texels: Texels, layout: Layout, lapla
     both = own_trust * other_trust
     if both.max() < 1e-3:
         return painted
-    shift = smooth_field(laplacian, own - other, both, 30.0)
+    shift = smooth_field(laplacian, own - other, both, _REACH)
     shifted = mirror.colour + at_texels(texels, faces, shift)
     a, b = painted.trust[:, None], mirror.trust[:, None]
     share = b * (1 - a)
@@ -63,7 +64,7 @@ def complete_smoothly(
     trust = trust**2 * 20
     total = trust + prior_trust
     values = (known * trust[:, None] + prior * prior_trust[:, None]) / np.maximum(total, 1e-9)[:, None]
-    field = smooth_field(laplacian, values, total, 1.0)
+    field = smooth_field(laplacian, values, total, _FINE)
     smooth = at_texels(texels, faces, field)
     grain = _spread_grain(painted, texels, smooth)
     quiet = 1 - np.clip(at_texels(texels, faces, np.minimum(prior_trust * 4, 1)), 0, 1)

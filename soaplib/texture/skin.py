@@ -29,11 +29,11 @@ def paint_skin(
     seers: from `make_seers`; see `soaplib.texture.paint` for the other arguments.
     """
     layout = lay_out(head)
-    faces, count = layout.source[layout.faces], len(head.template)
+    faces = layout.source[layout.faces]
     vertices = posed_head(head, pose)
     normals = _normals(vertices, faces)
     texels = find_texels(layout.uv, layout.faces, (size, size))
-    laplacian = graph_laplacian(faces, count)
+    laplacian = graph_laplacian(faces, head.template)
     cavity, socket = _membership(head, "mouth_cavity"), _membership(head, "eye_sockets")
     seen = [look(seer, vertices, normals) for seer in seers]
     outside = 1 - np.maximum(_ramp(cavity, 0.1, 0.5), _ramp(socket, 0.1, 0.5))
