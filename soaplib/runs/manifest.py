@@ -6,7 +6,7 @@ import os
 import pathlib
 import platform
 
-from soaplib.runs.checksums import file_checksum, versions
+from soaplib.runs.checksums import code_checksum, file_checksum, versions
 from soaplib.runs.stages import STAGES
 from soaplib.storage import write_json
 
@@ -18,13 +18,13 @@ ARTIFACTS = ("avatar.glb", "turntable.mp4", "expressions.mp4")
 class Manifest:
     """A run's record, kept in `RUN/run.json`.
 
-    name: of the run folder. input, landmarks: {file, name, sha256, bytes}, file relative to the folder and name as
-    it was given; landmarks is None where MediaPipe found the face. parameters: those given beyond the defaults.
-    device: what the run computed on. versions: of Python and packages. stages: one dict each, with name, key,
-    parameters, seconds, metrics {name: value}, units {name: unit}, figures [{file, caption}], notes, and files {path
-    relative to the folder: sha256}. portrait: how the avatar lies on the portrait (weights, joints, camera, crop,
-    crop_to_picture), once it is there. files: {path: sha256} of the avatar and its videos. complete: the avatar
-    is whole. total_seconds: sum over the stages.
+    name: of the run folder. input, landmarks: {file, name, sha256, bytes}, file relative to the folder and name
+    as it was given; landmarks is None where MediaPipe found the face. parameters: those given beyond the
+    defaults. device: what the run computed on. versions: of Python and packages. code: checksum of soaplib's own.
+    stages: one dict each, with name, key, parameters, seconds, metrics {name: value}, units {name: unit},
+    figures [{file, caption}], notes, and files {path relative to the folder: sha256}. portrait: how the avatar
+    lies on the portrait (weights, joints, camera, crop, crop_to_picture), once it is there. files: {path:
+    sha256} of the avatar and its videos. complete: the avatar is whole. total_seconds: sum over the stages.
     """
 
     name: str
@@ -35,6 +35,7 @@ class Manifest:
     seed: int
     device: dict
     versions: dict
+    code: str
     stages: list
     portrait: dict | None = None
     files: dict = dataclasses.field(default_factory=dict)
@@ -86,7 +87,16 @@ def new_manifest(
     """Return the record of a run that has done nothing yet."""
     device = {"kind": "cpu", "name": platform.machine(), "cores": os.cpu_count()}
     return Manifest(
-        run_dir.resolve().name, portrait, landmarks, parameters, profile, seed, device, versions(), []
+        run_dir.resolve().name,
+        portrait,
+        landmarks,
+        parameters,
+        profile,
+        seed,
+        device,
+        versions(),
+        code_checksum(),
+        [],
     )
 
 
