@@ -9,7 +9,7 @@ from soaplib.head import HeadModel
 from soaplib.parts.arch import DentalArch, fit_arch
 from soaplib.parts.eyes import Eyes, eye_positions, eye_rule, eyeball_part, fit_eyes
 from soaplib.parts.lids import fit_lids
-from soaplib.parts.mouth import clear_mouth
+from soaplib.parts.mouth import clear_mouth, seal_lips
 from soaplib.parts.teeth import teeth_part
 from soaplib.parts.tongue import tongue_part
 
@@ -24,6 +24,7 @@ __all__ = [
     "fit_eyes",
     "fit_lids",
     "place_parts",
+    "seal_lips",
     "teeth_part",
     "tongue_part",
 ]
@@ -39,11 +40,10 @@ def place_parts(
     "tongue". Deterministic.
     """
     eyes = fit_eyes(head, iris_radius)
-    head = move_eyes(fit_lids(head, eyes), eyes)
+    head = seal_lips(move_eyes(fit_lids(head, eyes), eyes))
     arch = fit_arch(head)
-    teeth = teeth_part(head, arch)
     head = clear_mouth(head, arch)
-    return head, eyes, (eyeball_part(head, eyes, iris_colours), teeth, tongue_part(head))
+    return head, eyes, (eyeball_part(head, eyes, iris_colours), teeth_part(head, arch), tongue_part(head))
 
 
 def move_eyes(head: HeadModel, eyes: Eyes) -> HeadModel:

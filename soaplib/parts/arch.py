@@ -6,17 +6,17 @@ import numpy as np
 from scipy.spatial import ConvexHull, cKDTree
 
 from soaplib.head import HeadModel
-from soaplib.parts.rims import cavity_quads, rims
+from soaplib.parts.rims import cavity_quads, mouth_rim
 
-HALF_ARCH = 0.0565
-"""Metres: the widths of an adult's seven upper teeth of one side (Wheeler's Dental Anatomy), to which sizes are scaled."""
+HALF_ARCH = 0.065
+"""Metres: the widths of an adult's eight upper teeth of one side (Wheeler's Dental Anatomy); sizes scale to it."""
 
 _SAMPLES = 257
 _LIP_GAP = 2.5e-3
 _OVERJET = 2.6e-3
 _UPPER_SHOWN = 4e-3
 _LOWER_SHOWN = 0.5e-3
-_BAND = (9e-3, 7e-3)
+_BAND = (9e-3, 4e-3)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -35,9 +35,9 @@ class DentalArch:
     stomion: float
 
     def outwards(self, points: np.ndarray, row: str) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-        """Give signed distances (P,) of (P, 3) points outwards from a row's curve, the outward normals (P, 2) and samples (P,).
+        """Give signed distances (P,) of (P, 3) points outwards from a row's curve; heights are ignored.
 
-        row: "upper" or "lower". Heights are ignored.
+        row: "upper" or "lower". Also returns the outward normals (P, 2) and the nearest samples (P,).
         """
         curve = getattr(self, row)
         normals = curve_normals(curve)
@@ -50,13 +50,12 @@ def fit_arch(head: HeadModel) -> DentalArch:
     """Read the arch from the head's helper strips along the teeth, and set it behind the lips.
 
     The upper edges stand 4 mm (of an adult's mouth) below the line where the lips meet and the lower ones close
-    behind them, so that both show when the lips part. Where the walls of the mouth come closer than 2.5 mm to
-    the curve, it is drawn in.
+    behind them, so that both show when the lips part. The curve is moved forwards towards the lips, and drawn in wherever the walls of the mouth come closer than that.
     """
     template = head.template.astype(np.float64)
     strips = [template[head.part_vertices(name)] for name in ("upper_teeth", "lower_teeth")]
     curve = _outer_curve(strips[0][:, [0, 2]])
-    stomion = _stomion(template, rims(head, "mouth_cavity")[0])
+    stomion = _stomion(template, mouth_rim(head))
     unit = _length(curve) / 2 / HALF_ARCH
     side = np.linspace(-1, 1, _SAMPLES)
     plane = stomion + _rise(strips, side)
@@ -64,6 +63,7 @@ def fit_arch(head: HeadModel) -> DentalArch:
     edge_upper = plane + unit * (0.3e-3 - (_UPPER_SHOWN + 0.3e-3) * front)
     edge_lower = plane - unit * (0.3e-3 + (_LOWER_SHOWN - 0.3e-3) * front)
     walls = _walls(head, template)
+    curve = _moved_forwards(curve, walls, edge_upper, unit)
     curve = _drawn_in(curve, walls, edge_upper, unit)
     unit = _length(curve) / 2 / HALF_ARCH
     lower = curve - curve_normals(curve) * (unit * _OVERJET * (0.4 + 0.6 * front))[:, None]
@@ -130,17 +130,30 @@ def _walls(head, template):
     return np.concatenate([template[np.unique(quads)], template[quads].mean(1)])
 
 
+def _moved_forwards(curve, walls, edge, unit):
+    """Move the curve along z to the lips, by 8 mm of an adult's mouth at most."""
+    out, beside, nearest = _beside(curve, walls, edge, unit)
+    front = beside & (np.abs(nearest / (len(curve) - 1) * 2 - 1) < 0.12) & (out > 0)
+    if not front.any():
+        return curve
+    return curve + [0, np.clip(0.7 * (out[front].min() - _LIP_GAP * unit), 0, 8e-3 * unit)]
+
+
 def _drawn_in(curve, walls, edge, unit):
     """Move the curve inwards where walls at the height of the crowns come too near to it."""
-    normals = curve_normals(curve)
-    nearest = cKDTree(curve).query(walls[:, [0, 2]])[1]
-    out = ((walls[:, [0, 2]] - curve[nearest]) * normals[nearest]).sum(1)
-    above = walls[:, 1] - edge[nearest]
-    beside = (above > -_BAND[1] * unit) & (above < _BAND[0] * unit) & (out > -6e-3 * unit)
+    out, beside, nearest = _beside(curve, walls, edge, unit)
     need = np.maximum(_LIP_GAP * unit - out, 0) * beside
     side = np.linspace(-1, 1, len(curve))
-    reach = np.exp(-(((side[:, None] - side[nearest][None]) / 0.2) ** 2))
-    return _smoothed(curve - normals * (reach * need).max(1, initial=0)[:, None])
+    reach = np.exp(-(((side[:, None] - side[nearest][None]) / 0.1) ** 2))
+    return _smoothed(curve - curve_normals(curve) * (reach * need).max(1, initial=0)[:, None])
+
+
+def _beside(curve, walls, edge, unit):
+    """Distances of walls outwards from the curve, which of them are beside the crowns, and the nearest samples."""
+    nearest = cKDTree(curve).query(walls[:, [0, 2]])[1]
+    out = ((walls[:, [0, 2]] - curve[nearest]) * curve_normals(curve)[nearest]).sum(1)
+    above = walls[:, 1] - edge[nearest]
+    return out, (above > -_BAND[1] * unit) & (above < _BAND[0] * unit) & (out > -6e-3 * unit), nearest
 
 
 def _step(low, high, value):

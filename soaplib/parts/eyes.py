@@ -7,8 +7,8 @@ import scipy.optimize
 
 from soaplib.data import Part
 from soaplib.head import HeadModel
-from soaplib.parts.eye_texture import eye_texture
-from soaplib.parts.rims import eye_rims
+from soaplib.parts.eye_texture import eye_texture, texel_directions
+from soaplib.parts.rims import eye_rims, split_rim
 from soaplib.storage import Stored
 
 CLEARANCE = 3e-4
@@ -16,7 +16,7 @@ CLEARANCE = 3e-4
 
 _HALF_ANGLE = np.radians(60)
 _IRIS_SHARE = 0.2
-_LOOKS = {"In": 30, "Out": 30, "Up": 25, "Down": 25}
+_LOOKS = {"In": 30, "Out": 30, "Up": 20, "Down": 22}
 _RINGS, _SECTORS = 24, 32
 
 
@@ -91,13 +91,13 @@ def _outer_skin(head, middle, reach):
 
 
 def eyeball_part(
-    head: HeadModel, eyes: Eyes, iris_colours=None, sclera=(0.93, 0.915, 0.90), size: int = 512
+    head: HeadModel, eyes: Eyes, iris_colours=None, sclera=(0.95, 0.935, 0.92), size: int = 512
 ) -> Part:
     """Build both eyeballs as one part "eyes".
 
     iris_colours: (2, 3) or (3,) RGB in [0, 1], left eye first, None for brown; sclera: its RGB. size: edge of
     each eye's square; the texture is (size, 2 size, 3), the left eye in the left half. eyeLook* turn the balls
-    about their centres (30 degrees in and out, 25 up and down); the eye joints do the same, use one of them.
+    about their centres (30 degrees in and out, 20 up, 22 down); the eye joints do the same, use one of them.
     """
     colours = np.broadcast_to(np.array([0.36, 0.22, 0.12]) if iris_colours is None else iris_colours, (2, 3))
     directions, faces, uv = _sphere(_RINGS, _SECTORS)
@@ -114,13 +114,28 @@ def eyeball_part(
     weights[:count, 3] = weights[count:, 4] = 1
     halves = [uv * [0.5, 1], uv * [0.5, 1] + [0.5, 0]]
     texture = np.concatenate(
-        [eye_texture(colours[k], eyes.iris_radius[k] / eyes.radii[k], sclera, size, k) for k in range(2)], 1
+        [
+            eye_texture(
+                colours[k], eyes.iris_radius[k] / eyes.radii[k], sclera, size, k, _opening(head, eyes, k)
+            )
+            for k in range(2)
+        ],
+        axis=1,
     )
     return Part(
         name="eyes", vertices=vertices.astype(np.float32), normals=np.tile(directions, (2, 1)).astype(np.float32),
         faces=np.concatenate([faces, faces + count]).astype(np.int32), uv=np.concatenate(halves).astype(np.float32),
         texture=texture, skin_weights=weights, morphs=morphs, roughness=0.15,
     )  # fmt: skip
+
+
+def _opening(head, eyes, k):
+    """Unit directions of the upper and the lower margin from the ball's centre."""
+    margins = []
+    for ids in split_rim(head, eye_rims(head)[k]):
+        off = head.template[ids] - eyes.centres[k]
+        margins.append(off / np.linalg.norm(off, axis=1, keepdims=True))
+    return margins
 
 
 def eye_positions(eyes: Eyes, size: int = 512) -> tuple[np.ndarray, np.ndarray]:
@@ -131,16 +146,6 @@ def eye_positions(eyes: Eyes, size: int = 512) -> tuple[np.ndarray, np.ndarray]:
     directions, inside = texel_directions(size)
     places = [c + r * directions for c, r in zip(eyes.centres, eyes.radii, strict=True)]
     return np.concatenate(places, 1), np.concatenate([inside, inside], 1)
-
-
-def texel_directions(size: int) -> tuple[np.ndarray, np.ndarray]:
-    """Give each texel's unit direction (size, size, 3) from the ball's centre, and where the disc covers it."""
-    grid = (np.arange(size) + 0.5) / size * 2 - 1
-    x, y = np.meshgrid(grid, -grid)
-    radius = np.hypot(x, y)
-    polar = 2 * np.arcsin(np.minimum(radius, 1))
-    safe = np.maximum(radius, 1e-12)
-    return np.stack([np.sin(polar) * x / safe, np.sin(polar) * y / safe, np.cos(polar)], -1), radius <= 1
 
 
 def _sphere(rings, sectors):

@@ -7,8 +7,8 @@ from scipy.spatial import cKDTree
 
 from soaplib.head import HeadModel
 from soaplib.parts.eyes import CLEARANCE, Eyes
-from soaplib.parts.lid_rings import LidRings, lid_rings
 from soaplib.parts.rims import eye_rims
+from soaplib.parts.rings import Rings, rings_around
 
 _SOFTNESS = 2e-4
 _LOWER_SHARE = 0.15
@@ -32,10 +32,14 @@ def fit_lids(head: HeadModel, eyes: Eyes) -> HeadModel:
     """
     template = head.template.astype(np.float64)
     actions = np.moveaxis(head.expression_basis, -1, 0).astype(np.float64)
+    names = head.expression_names
+    for name, action in zip(names, actions, strict=True):
+        if name.startswith("eye"):
+            action *= _own_side(template, eyes, name)[:, None]
     for k, rim in enumerate(eye_rims(head)):
         lid = _Lid.around(head, template, eyes, k, rim)
         lid.settle(template)
-        for name, column in zip(head.expression_names, actions, strict=True):
+        for name, column in zip(names, actions, strict=True):
             if name == f"eyeBlink{_SIDES[k]}":
                 column[:] = lid.blink(template, column)
             elif name.endswith(_SIDES[k]) and name[: -len(_SIDES[k])] in _LID_ACTIONS:
@@ -46,6 +50,13 @@ def fit_lids(head: HeadModel, eyes: Eyes) -> HeadModel:
     return dataclasses.replace(head, template=template.astype(np.float32), expression_basis=basis)
 
 
+def _own_side(template, eyes, name):
+    """1 on the side of the eye that the action names, 0 on the other: the head model's blinks reach both sockets."""
+    apart = eyes.centres[0, 0] - eyes.centres[1, 0]
+    across = (template[:, 0] - eyes.centres[:, 0].mean()) / apart * (1 if name.endswith("Left") else -1)
+    return _step(-0.1, 0.1, across)
+
+
 @dataclasses.dataclass(frozen=True)
 class _Lid:
     """One eye's lids. ids: the vertices near it, skin and lashes; rim: the margin's vertices, in order."""
@@ -53,7 +64,7 @@ class _Lid:
     centre: np.ndarray
     radius: float
     width: float
-    rings: LidRings
+    rings: Rings
     lashes: np.ndarray
     ids: np.ndarray
     rim: np.ndarray
@@ -73,7 +84,7 @@ class _Lid:
         share /= share.sum(1, keepdims=True)
         falloff = _step(0.45 * width, 0.05 * width, far[:, 0])
         falloff[lashes[ids]] = 1
-        rings = lid_rings(head, rim)
+        rings = rings_around(head, rim, "eye_sockets")
         floor = np.full(len(template), radius + CLEARANCE)
         floor[rings.ids] += _SOCKET_ROOM * radius * np.clip(-rings.ring / 4, 0, 1)
         return cls(
@@ -102,7 +113,7 @@ class _Lid:
         edge, low = self._lid_edge(u, elevation)
         for k in range(edge + 1):
             here = np.flatnonzero(ring == k)
-            upper, lower = (here[self._half(here, top)] for top in (True, False))
+            upper, lower = (here[self.rings.half(here, top)] for top in (True, False))
             top, bottom = (_curve(u[half], elevation[half]) for half in (upper, lower))
             low_side = np.interp(u[here], *bottom)
             meet = low_side + low * (np.interp(u[here], *top) - low_side)
@@ -158,16 +169,12 @@ class _Lid:
         over = distance - floor
         return self.centre + off / distance * (floor + (over + np.sqrt(over**2 + _SOFTNESS**2)) / 2)
 
-    def _half(self, here, top):
-        """Vertices of the upper or the lower lid, the corners in both."""
-        return self.rings.upper[here] >= 0.4 if top else self.rings.upper[here] <= 0.6
-
     def _lid_edge(self, u, elevation):
         """The ring with the narrowest opening, which is the edge one sees, and the lower lid's share of the way."""
         openings = []
         for k in range(_EDGE_RINGS):
             here = np.flatnonzero(self.rings.ring == k)
-            upper, lower = (here[self._half(here, top)] for top in (True, False))
+            upper, lower = (here[self.rings.half(here, top)] for top in (True, False))
             grid = np.linspace(u[here].min(), u[here].max(), 32)
             openings.append(
                 np.interp(grid, *_curve(u[upper], elevation[upper]))
@@ -189,8 +196,8 @@ class _Lid:
     def _path_height(self, u, height, turn, floor):
         """The least height at the end of a turn whose straight path stays outside the ball.
 
-        In the plane at u the ball (of radius `floor`) is a disc of radius g; from height h the straight line that touches it
-        reaches it after acos(g / h), and stands at g / cos(rest of the turn) at the end.
+        In the plane at u the ball (of radius `floor`) is a disc of radius g. From height h the straight line
+        that touches it reaches it after acos(g / h), and stands at g / cos(rest of the turn) at the end.
         """
         disc = np.sqrt(np.maximum(floor**2 - u**2, 0))
         free = np.arccos(np.clip(disc / np.maximum(height, 1e-9), 0, 1))

@@ -59,10 +59,16 @@ def eye_rims(head: HeadModel) -> tuple[np.ndarray, np.ndarray]:
     return _from_inner_corner(head, loops[0], 1), _from_inner_corner(head, loops[1], -1)
 
 
+def mouth_rim(head: HeadModel) -> np.ndarray:
+    """Give the inner line of the lips as vertex ids in order: from the right corner over the upper lip, and back."""
+    loops = rims(head, "mouth_cavity")
+    return _from_inner_corner(head, max(loops, key=len), 1)
+
+
 def _from_inner_corner(head, loop, side):
+    """Start a loop at its corner of least x (times side) and run over its upper half first."""
     places = head.template[loop]
-    across = places[:, 0] * side
-    turned = np.roll(loop, -int(np.argmin(across)))
+    turned = np.roll(loop, -int(np.argmin(places[:, 0] * side)))
     outer = int(np.argmax(head.template[turned, 0] * side))
     first, second = turned[1:outer], turned[outer + 1 :]
     if head.template[first, 1].mean() < head.template[second, 1].mean():
@@ -71,7 +77,7 @@ def _from_inner_corner(head, loop, side):
 
 
 def split_rim(head: HeadModel, rim: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Split an eye's rim at its corners into upper and lower vertices, both from inner to outer corner, corners in both."""
+    """Split a rim into upper and lower vertices, each from the first to the second corner, both included."""
     outer = int(np.argmax(np.abs(head.template[rim, 0] - head.template[rim[0], 0])))
     upper = rim[: outer + 1]
     lower = np.concatenate([rim[:1], rim[: outer - 1 : -1]])

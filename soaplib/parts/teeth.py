@@ -7,13 +7,23 @@ from soaplib.head import HeadModel
 from soaplib.parts.arch import DentalArch, curve_normals, fit_arch
 from soaplib.parts.teeth_texture import TOOTH_KINDS, enamel_uv, gum_uv, teeth_texture
 
-# Millimetres from the middle to the second molar: width and height of the crown, depth from lip to tongue
-# (Wheeler's Dental Anatomy, rounded); wisdom teeth are left out.
+# Millimetres from the middle to the third molar: width and height of the crown, depth from lip to tongue
+# (Wheeler's Dental Anatomy, rounded).
 _CROWNS = {
-    "upper": ((8.5, 6.5, 7.5, 7, 7, 10, 9.5), (10.5, 9.2, 10.2, 8.5, 8, 7.5, 7), (7, 6.2, 7.8, 9, 9, 10.5, 10.5)),
-    "lower": ((5.4, 5.9, 6.9, 7, 7.2, 10.8, 10.3), (8.8, 9, 10, 8.5, 8, 7.5, 7), (5.8, 6, 7.2, 7.6, 8, 10, 10)),
+    "upper": (
+        (8.5, 6.5, 7.5, 7, 7, 10, 9.5, 9), (10.5, 9.2, 10.2, 8.5, 8, 7.5, 7, 6.5),
+        (7, 6.2, 7.8, 9, 9, 10.5, 10.5, 10),
+    ),
+    "lower": (
+        (5.4, 5.9, 6.9, 7, 7.2, 10.8, 10.3, 9.5), (8.8, 9, 10, 8.5, 8, 7.5, 7, 6.5),
+        (5.8, 6, 7.2, 7.6, 8, 10, 10, 9.5),
+    ),
 }  # fmt: skip
-_SECTORS = 12
+_ROOT = {
+    "upper": (8, 7),
+    "lower": (5, 5),
+}  # millimetres of gum beyond the necks, at the lips' and the tongue's side
+_SECTORS = 10
 _RINGS = (-0.25, 0.05, 0.35, 0.65, 0.9, 1.0)  # along the crown, from inside the gum to the biting edge
 _GAP = 0.965
 _STATIONS = 4  # of the gum, per tooth
@@ -80,11 +90,11 @@ def crown_depths(arch: DentalArch, row: str) -> np.ndarray:
 
 
 def _places(arch, row):
-    """Middles and half widths of the 14 teeth along the arch (-1..1), and their kinds; right ones first."""
+    """Middles and half widths of the 16 teeth along the arch (-1..1), and their kinds; right ones first."""
     widths = np.array(_CROWNS[row][0])
     ends = np.concatenate([[0], np.cumsum(widths)]) / widths.sum() * 0.985
     middle, half = (ends[1:] + ends[:-1]) / 2, (ends[1:] - ends[:-1]) / 2
-    return np.concatenate([-middle, middle]), np.tile(half, 2), np.tile(np.arange(7), 2)
+    return np.concatenate([-middle, middle]), np.tile(half, 2), np.tile(np.arange(TOOTH_KINDS), 2)
 
 
 def _row(arch, row):
@@ -108,13 +118,13 @@ def _row(arch, row):
         flat = place + across[:, None] * along * half * length * _GAP + outward[:, None] * normal * depth
         y = np.interp(centre, side, edge) - down * height * (1 - up)
         vertices = np.stack([flat[:, 0], y, flat[:, 1]], 1)
-        faces = faces if down < 0 else faces[:, ::-1]
+        faces = faces if down > 0 else faces[:, ::-1]
         out.append((vertices, faces, uv, _normals(vertices, faces)))
     return [*out, _gum(arch, row, centres, halves, kinds, side, curve, edge, down)]
 
 
 def _crown(kind, row):
-    """One crown in units of its half width, depth and height: (V, 3) across, outward (0 at the lip side), up (1 at the edge).
+    """One crown (V, 3), in its half width, depth and height: across, outward (0 at the lips), up (1 at the edge).
 
     Superellipse rings: narrow at the neck, widest near the edge; front teeth end in a chisel, canines in a
     point, back teeth in a flat top with a groove.
@@ -165,12 +175,12 @@ def _gum(arch, row, centres, halves, kinds, side, curve, edge, down):
     flat_neck = np.polyval(np.polyfit(mids, heights, 2), at)
     neck = np.interp(at, mids, heights) - 2.2 * np.abs(within) ** 2.2
     depth = np.interp(at, mids, depths)
-    zero = np.zeros_like(at)
+    zero, root = np.zeros_like(at), _ROOT[row]
     # (outwards, away from the edge) in millimetres, from the lip's side over the margin to the tongue's side
     profile = [
-        (zero + 0.2, flat_neck + 9), (zero + 0.9, flat_neck + 5), (zero + 0.9, neck + 1.6), (zero + 0.35, neck),
+        (zero - 1.0, flat_neck + root[0]), (zero + 0.8, flat_neck + 0.55 * root[0]), (zero + 0.9, neck + 1.6), (zero + 0.35, neck),
         (zero - 1.6, neck - 0.3), (1.6 - depth, neck - 0.3), (-depth - 0.3, neck), (-depth - 1.2, neck + 1.8),
-        (-depth - 1.5, flat_neck + 7),
+        (-depth - 1.5, flat_neck + root[1]),
     ]  # fmt: skip
     out, away = np.array([p[0] for p in profile]), np.array([p[1] for p in profile])
     place = np.stack([np.interp(at, side, c) for c in curve.T], 1)

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-TOOTH_KINDS = 7
+TOOTH_KINDS = 8
 _WIDTH, _HEIGHT = 512, 512
 _ENAMEL = {"upper": (0.72, 0.99), "lower": (0.43, 0.70)}  # bands of v
 _GUM = {"upper": (0.22, 0.41), "lower": (0.01, 0.20)}
@@ -10,7 +10,7 @@ _LOW = -0.25  # the level along the crown at the bottom of the enamel's band
 
 
 def enamel_uv(kind: int, row: str, around: np.ndarray, level: np.ndarray) -> np.ndarray:
-    """UV of a crown: kind 0..6 from the middle; around: 0..1, 0.5 at the lips; level: -0.25 in the gum to 1."""
+    """UV of a crown: kind 0..7 from the middle; around: 0..1, 0.5 at the lips; level: -0.25 in the gum to 1."""
     low, high = _ENAMEL[row]
     u = (kind + 0.04 + 0.92 * around) / TOOTH_KINDS
     return np.stack([u, low + (high - low) * (level - _LOW) / (1 - _LOW)], -1)
@@ -48,7 +48,7 @@ def _enamel(u, band, row):
     colour = _mix(colour, edge, _step(0.78, 1.0, level) * 0.7)
     gum_shade = 0.62 + 0.38 * _step(-0.02, 0.22, level)
     gap_shade = 0.42 + 0.58 * _step(-0.1, 0.72, facing)
-    depth_shade = np.array([1, 0.985, 0.94, 0.82, 0.68, 0.54, 0.42])[kind.astype(int)]
+    depth_shade = np.array([1, 0.985, 0.94, 0.82, 0.68, 0.55, 0.45, 0.36])[kind.astype(int)]
     row_shade = 1 if row == "upper" else 0.93
     return colour * (gum_shade * gap_shade * depth_shade * row_shade)[:, None]
 

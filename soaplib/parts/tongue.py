@@ -31,7 +31,7 @@ def tongue_part(head: HeadModel) -> Part:
 
 
 def tongue_texture() -> np.ndarray:
-    """Paint the tongue as seen from above, tip up: (256, 256, 3) uint8. Pink, dark to the root, a soft groove, small buds."""
+    """Paint the tongue as seen from above, tip up: (256, 256, 3) uint8, dark to the root, with a soft groove."""
     u, v = np.meshgrid((np.arange(_SIZE) + 0.5) / _SIZE, 1 - (np.arange(_SIZE) + 0.5) / _SIZE)
     across = 2 * u - 1
     rng = np.random.default_rng(7)
@@ -40,8 +40,8 @@ def tongue_texture() -> np.ndarray:
     buds = (
         np.cos(waves[:, 0, None, None] * u + waves[:, 1, None, None] * v + phases[:, None, None]).sum(0) / 8
     )
-    root, tip = np.array([0.36, 0.12, 0.13]), np.array([0.84, 0.46, 0.45])
-    t = _step(0.1, 0.95, v)[..., None]
+    root, tip = np.array([0.20, 0.06, 0.07]), np.array([0.76, 0.40, 0.39])
+    t = _step(0.2, 1.0, v)[..., None]
     colour = root * (1 - t) + tip * t
     groove = 1 - 0.22 * np.exp(-((across / 0.07) ** 2)) * _step(1.0, 0.8, v)
     sides = 1 - 0.25 * _step(0.55, 1.0, np.abs(across))

@@ -1,4 +1,4 @@
-"""The rings of vertices around an eye: a lid is a grid of them, from its margin over its edge to the brow."""
+"""Rings of vertices around an opening of the skin: lids and lips are grids of them."""
 
 import dataclasses
 
@@ -10,16 +10,16 @@ from soaplib.head import HeadModel
 from soaplib.parts.rims import cavity_quads, split_rim
 
 REACH = 30
-"""Rings followed on each side of the margin."""
+"""Rings followed on each side of the rim."""
 
 
 @dataclasses.dataclass(frozen=True)
-class LidRings:
-    """Rings about one eye's margin. ids: (N,) vertices reached; all other arrays are over these.
+class Rings:
+    """Rings about the rim of a cavity. ids: (N,) vertices reached; all other arrays are over these.
 
-    ring: (N,) int, 0 on the margin, counted outwards over the lid and, negative, into the socket. upper: (N,) 1
-    on the upper lid, 0 on the lower, between at the corners. inwards: (N, N) sparse, the mean of a vertex's
-    neighbours one ring nearer to the margin.
+    ring: (N,) int, 0 on the rim, counted outwards over the skin and, negative, into the cavity. upper: (N,) 1
+    on the upper side, 0 on the lower, between at the corners. inwards: (N, N) sparse, the mean of a vertex's
+    neighbours one ring nearer to the rim.
     """
 
     ids: np.ndarray
@@ -27,8 +27,12 @@ class LidRings:
     upper: np.ndarray
     inwards: sp.csr_matrix
 
+    def half(self, here: np.ndarray, top: bool) -> np.ndarray:
+        """Of the positions `here`, give the mask of the upper or the lower side, the corners in both."""
+        return self.upper[here] >= 0.4 if top else self.upper[here] <= 0.6
+
     def carried(self, values: np.ndarray, start: int, step: int) -> np.ndarray:
-        """Carry values (N,) known up to ring `start` on, ring by ring outwards (step 1) or into the socket (-1)."""
+        """Carry values (N,) known up to ring `start` on, ring by ring outwards (step 1) or into the cavity (-1)."""
         out = values.copy()
         for ring in range(start + step, step * (REACH + 1), step):
             here = self.ring == ring
@@ -36,10 +40,10 @@ class LidRings:
         return out
 
 
-def lid_rings(head: HeadModel, rim: np.ndarray) -> LidRings:
-    """Find the rings around the eye whose margin is `rim` (in order, from `eye_rims`)."""
+def rings_around(head: HeadModel, rim: np.ndarray, region: str) -> Rings:
+    """Find the rings around a rim of the cavity `region`; the rim in order as `eye_rims` and `mouth_rim` give it."""
     skin = head.part_vertices("skin")[head.quads].all(1)
-    socket = cavity_quads(head, "eye_sockets")
+    socket = cavity_quads(head, region)
     count = len(head.template)
     outside, inside = (_graph(head.quads[mask], count) for mask in (skin & ~socket, socket))
     out, deep = (
@@ -60,7 +64,7 @@ def lid_rings(head: HeadModel, rim: np.ndarray) -> LidRings:
     top, bottom = split_rim(head, rim)
     upper[np.searchsorted(ids, top)] = 1
     upper[np.searchsorted(ids, np.intersect1d(top, bottom))] = 0.5
-    rings = LidRings(ids, ring, upper, inwards)
+    rings = Rings(ids, ring, upper, inwards)
     return dataclasses.replace(rings, upper=rings.carried(rings.carried(upper, 0, 1), 0, -1))
 
 
