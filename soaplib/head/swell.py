@@ -63,13 +63,16 @@ def swell(
 
 
 def _under_hair(head, placed, faces, matte, regions):
-    """Tell the vertices that hair covers: by the picture where they face it, by the guess behind elsewhere."""
+    """Tell the vertices that hair covers, by the picture where they face it and by the guess behind elsewhere.
+
+    The neck counts too: it hangs as straight from the jaw to where the matte ends.
+    """
     facing = _vertex_normals(placed, faces)[:, 2] > 0
     labels = np.where(facing, _look_up(regions, placed), _look_up(behind_regions(regions, matte), placed))
     kept = (
         (head.region("face") > 0.5) | (head.region("mouth_cavity") > 0.5) | (head.region("eye_sockets") > 0.5)
     )
-    return (labels == HAIR) & ~kept & head.part_vertices("skin")
+    return ((labels == HAIR) | (head.region("neck") > 0.3)) & ~kept & head.part_vertices("skin")
 
 
 def _look_up(labels, placed):

@@ -11,14 +11,14 @@ import cv2
 import scipy.ndimage
 import torch
 
-from soaplib.head.cover import HAIR
+from soaplib.head.cover import HAIR, SKIN
 from soaplib.render import interpolate, rasterize
 
 WIDTH = 1024
-_WRAP = 96  # columns repeated past the seam, so that filters see across it
+_WRAP = WIDTH // 2  # columns repeated past the seam, so that filters see across it
 _SOFT = 5.0  # pixels over which two labels run into each other where nobody sees it
-_GRAIN = 0.7  # repeated detail is quieter than the picture's own, or its repetition shows
-_FINE = 5.0  # pixels; what is finer is detail, what is coarser is shade
+_GRAIN = 0.8  # repeated detail is quieter than the picture's own, or its repetition shows
+_FINE = 12.0  # pixels; what is finer is detail, what is coarser is shade
 
 
 @dataclasses.dataclass(frozen=True)
@@ -89,15 +89,38 @@ def complete(colours: np.ndarray, known: np.ndarray, labels: np.ndarray) -> np.n
     everything = _spread(wide[0], wide[1])
     out, total = np.zeros(colours.shape), np.zeros(known.shape)
     for label in np.unique(labels):
-        source = scipy.ndimage.binary_erosion(wide[1] & (wide[2] == label), iterations=2)
+        source = _source(wide[0], wide[1] & (wide[2] == label), label)
         filled = everything
         if source.sum() >= 150:
             steps = 3.0 if label == HAIR else 1.0
-            filled = _spread(wide[0], source) + _GRAIN * _mirrored_detail(wide[0], source, steps)
+            filled = _spread(wide[0], source) + _GRAIN * _detail_all_round(wide[0], source, steps)
         share = _unwrap(cv2.GaussianBlur((wide[2] == label).astype(np.float32), (0, 0), _SOFT)) + 1e-9
         out, total = out + share[..., None] * _unwrap(filled), total + share
     out = np.where(known[..., None], colours, out / total[..., None])
     return np.clip(_feathered(out, colours, known), 0, 1)
+
+
+def _source(image, mask, label):
+    """Pixels to learn a label's looks from: off its rim, and for skin neither shadows nor stray hair."""
+    inner = scipy.ndimage.binary_erosion(mask, iterations=5 if label == SKIN else 2)
+    if label != SKIN or inner.sum() < 150:
+        return inner
+    light = image.mean(-1)
+    low, middle = np.percentile(light[inner], [12, 50])
+    return inner & (light > max(low, 0.7 * middle))
+
+
+def _detail_all_round(image, source, vertical):
+    """Mirrored detail from the source's left half and from its right half, faded into each other behind."""
+    front = np.arange(source.shape[1]) < source.shape[1] / 2
+    halves = [source & front, source & ~front]
+    if min(half.sum() for half in halves) < 100:
+        return _mirrored_detail(image, source, vertical)
+    away = [scipy.ndimage.distance_transform_edt(~half, sampling=(vertical, 1.0)) for half in halves]
+    share = np.clip(0.5 + 2.5 * (away[1] - away[0]) / (away[0] + away[1] + 1e-9), 0, 1)[..., None]
+    left, right = (_mirrored_detail(image, half, vertical) for half in halves)
+    # two independent details average to a fainter one: keep their strength
+    return (share * left + (1 - share) * right) / np.sqrt(share**2 + (1 - share) ** 2)
 
 
 def _wrap(image):

@@ -11,6 +11,7 @@ from soaplib.portrait.matte import keep_connected
 _BELOW_CHIN = 0.2
 _BORDER = 0.1
 _WIDEST = 1.6
+_BUST = 1.0  # half the width of the bust at the chin, over the face's width
 
 
 @dataclasses.dataclass(frozen=True)
@@ -40,10 +41,21 @@ def cut_matte(matte: np.ndarray, landmarks: np.ndarray) -> np.ndarray:
     rows = np.flatnonzero((kept > 0.5).any(1))
     if len(rows) == 0:
         return kept.astype(np.float32)
-    half = 0.5 * _WIDEST * max(row - rows[0], 1.0)
+    half = np.minimum(0.5 * _WIDEST * max(row - rows[0], 1.0), _bust(landmarks, row, height))
     centre = (landmarks[:, 0].min() + landmarks[:, 0].max()) / 2
-    aside = np.clip((half - np.abs(np.arange(width) + 0.5 - centre)) / 2 + 0.5, 0, 1)
-    return keep_connected(kept * aside[None], landmarks).astype(np.float32)
+    aside = np.clip((half[:, None] - np.abs(np.arange(width) + 0.5 - centre)) / 2 + 0.5, 0, 1)
+    return keep_connected(kept * aside, landmarks).astype(np.float32)
+
+
+def _bust(landmarks, row, height):
+    """How wide the bust may be at each row: free to the mouth, then narrowing to a rounded end, as busts have it.
+
+    SOAP keeps whole shoulders; they become thin plates on a head's neck.
+    """
+    face = landmarks[:, 0].max() - landmarks[:, 0].min()
+    start = landmarks[list(LANDMARKS_68), 1].max() - 0.1 * face
+    down = np.clip((np.arange(height) + 0.5 - start) / max(row - start, 1.0), 0, 1)
+    return np.where(down > 0, _BUST * face * (1 - 0.45 * down**3), np.inf)
 
 
 def head_box(matte: np.ndarray, landmarks: np.ndarray) -> Box:
