@@ -7,6 +7,7 @@ import numpy as np
 from soaplib.data import Part
 from soaplib.head import HeadModel
 from soaplib.parts.arch import DentalArch, fit_arch
+from soaplib.parts.cavity import fit_cavity
 from soaplib.parts.eyes import Eyes, eye_positions, eye_rule, eyeball_part, fit_eyes
 from soaplib.parts.lids import fit_lids
 from soaplib.parts.mouth import clear_mouth, seal_lips
@@ -21,6 +22,7 @@ __all__ = [
     "eye_rule",
     "eyeball_part",
     "fit_arch",
+    "fit_cavity",
     "fit_eyes",
     "fit_lids",
     "place_parts",
@@ -40,7 +42,7 @@ def place_parts(
     "tongue". Deterministic.
     """
     eyes = fit_eyes(head, iris_radius)
-    head = seal_lips(move_eyes(fit_lids(head, eyes), eyes))
+    head = fit_cavity(seal_lips(move_eyes(fit_lids(head, eyes), eyes)))
     arch = fit_arch(head)
     head = clear_mouth(head, arch)
     return head, eyes, (eyeball_part(head, eyes, iris_colours), teeth_part(head, arch), tongue_part(head))

@@ -50,7 +50,8 @@ def fit_arch(head: HeadModel) -> DentalArch:
     """Read the arch from the head's helper strips along the teeth, and set it behind the lips.
 
     The upper edges stand 4 mm (of an adult's mouth) below the line where the lips meet and the lower ones close
-    behind them, so that both show when the lips part. The curve is moved forwards towards the lips, and drawn in wherever the walls of the mouth come closer than that.
+    behind them, so that both show when the lips part. The curve is moved forwards towards the lips, and drawn in
+    wherever the walls of the mouth come closer than 2.5 mm.
     """
     template = head.template.astype(np.float64)
     strips = [template[head.part_vertices(name)] for name in ("upper_teeth", "lower_teeth")]

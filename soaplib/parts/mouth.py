@@ -16,6 +16,7 @@ TONGUE_JAW = 0.4
 _CROWN = {"upper": (1e-3, 15e-3), "lower": (1e-3, 13e-3)}  # metres before the edge and towards the root
 _FADE = 2e-3
 _TONGUE_GAP = 1.2e-3
+_TONGUE_DROP = 8e-3
 _WALL = (0.9e-3, 3e-3)
 _NEAR = 14e-3
 _LIP_RINGS, _LIP_SPREAD = 8, 14
@@ -39,6 +40,8 @@ def clear_mouth(head: HeadModel, arch: DentalArch) -> HeadModel:
     turns, moves = jaw_motions(dataclasses.replace(head, expression_basis=basis))
     still = np.eye(3), np.zeros(3)
     template[tongue] = _shortened(template[tongue], arch)
+    if "jawOpen" in names:
+        actions[names.index("jawOpen"), tongue, 1] -= _tongue_drop(template[tongue], arch)
     for name, action, *jaw in zip(names, actions, turns, moves, strict=True):
         if np.abs(action[walls]).max(initial=0) > 1e-5:
             for row, motion in (("upper", still), ("lower", jaw)):
@@ -130,6 +133,12 @@ def _shortened(points, arch):
     return _drawn_in(shorter, arch, np.ones(len(points)))
 
 
+def _tongue_drop(points, arch):
+    """How far the tongue's back sinks with jawOpen, beyond the model's own: the throat shows dark above it."""
+    along = (points[:, 2] - points[:, 2].min()) / np.ptp(points[:, 2])
+    return _TONGUE_DROP * arch.unit * _step(1.0, 0.5, along)
+
+
 def _kept_in(points, arch, jaw):
     """Keep the tongue behind the lower row where that has gone with the jaw, at the height of the crowns."""
     turn, move = jaw
@@ -150,9 +159,8 @@ def _led_out(points, arch, jaw):
     middle, half = (low + high) / 2, (high - low) / 2
     squeezed = middle + half * np.tanh((points[:, 1] - middle) / half)
     led = points.copy()
-    led[:, 1] += (squeezed - points[:, 1]) * (
-        _step(-depth - 8e-3 * arch.unit, -depth, out) * _step(16e-3 * arch.unit, 8e-3 * arch.unit, out)
-    )
+    near = _step(-depth - 8e-3 * arch.unit, -depth, out) * _step(16e-3 * arch.unit, 8e-3 * arch.unit, out)
+    led[:, 1] += (squeezed - points[:, 1]) * near
     return led
 
 
