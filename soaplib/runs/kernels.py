@@ -72,6 +72,8 @@ class Kernels:
             self._folder / "ipython"
         )  # a person's start-up files do not change a run
         environment["PYTHONHASHSEED"] = "0"
+        # The order in which OpenBLAS adds depends on its threads; one thread is as fast for our sizes.
+        environment["OPENBLAS_NUM_THREADS"] = "1"
         environment["PYDEVD_DISABLE_FILE_VALIDATION"] = "1"
         # What it prints is in the notebook; libraries that write past Python would spoil the progress bars.
         quiet = {"stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL}
