@@ -31,7 +31,9 @@ def behind_regions(regions: np.ndarray, matte: np.ndarray) -> np.ndarray:
     width = np.arange(regions.shape[1])
     share = np.clip((width - columns.min()) / max(np.ptp(columns), 1), 0, 1)
     hair_end = np.maximum(ends[0] * (1 - share) + ends[1] * share, nape if hairy else -1)
-    hair_end += hairy * 0.07 * (bottom - top) * np.sin(np.pi * share)  # a nape's hairline is lowest in the middle
+    hair_end += (
+        hairy * 0.07 * (bottom - top) * np.sin(np.pi * share)
+    )  # a nape's hairline is lowest in the middle
     low = _outer_labels(regions, inside)
     out[:] = low[:, None]
     out[np.arange(regions.shape[0])[:, None] <= hair_end[None]] = HAIR

@@ -91,7 +91,7 @@ def _faired(placed, skull, round_, faces, laplacian, matte, hairy):
     rim = (ids >= 0) & ~scipy.ndimage.binary_erosion(ids >= 0, iterations=2)
     pinned = ~hairy
     pinned[faces[ids[rim]].ravel()] = True
-    pins = 0.05 * np.where(pinned, 1.0, 0.01)
+    pins = 0.05 * np.where(pinned, 1.0, np.where(round_ > 0, 1e-2, 1e-4))
     degree = np.maximum(laplacian.diagonal(), 1)
     rows = (sp.diags(1 / degree) @ laplacian)[hairy]
     bend = (rows @ skull) * round_[hairy, None]
