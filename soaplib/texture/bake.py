@@ -44,13 +44,14 @@ class Seen:
     """What one view saw of N points.
 
     sharp, soft: (N, 3) float32 colours; cosine: (N,) of the angle between normal and view; clearance: (N,) pixels,
-    0 where the point is hidden or outside.
+    0 where the point is hidden or outside, or beside what stands before it; seen: (N,) float32, 1 where it is seen.
     """
 
     sharp: np.ndarray
     soft: np.ndarray
     cosine: np.ndarray
     clearance: np.ndarray
+    seen: np.ndarray
 
 
 def prepare_view(image, mask, camera, vertices, faces, reach: float, blur: float = 0.02) -> Seer:
@@ -89,13 +90,13 @@ def look(seer: Seer, points: np.ndarray, normals: np.ndarray) -> Seen:
     """
     count = len(points)
     sharp, soft = np.empty((count, 3), np.float32), np.empty((count, 3), np.float32)
-    cosine, clearance = np.empty(count, np.float32), np.empty(count, np.float32)
+    cosine, clearance, seen = (np.empty(count, np.float32) for _ in range(3))
     run_tasks(
         _look, _TASKS, np.ascontiguousarray(points, np.float32), np.ascontiguousarray(normals, np.float32),
         seer.camera, seer.toward, (seer.sharp, seer.soft), (seer.clearance, seer.steps), (seer.depth, seer.around),
-        (seer.bias, seer.step, seer.reach), (sharp, soft, cosine, clearance),
+        (seer.bias, seer.step, seer.reach), (sharp, soft, cosine, clearance, seen),
     )  # fmt: skip
-    return Seen(sharp, soft, cosine, clearance)
+    return Seen(sharp, soft, cosine, clearance, seen)
 
 
 def _distance(free):
@@ -163,7 +164,7 @@ def _look(task, tasks, points, normals, camera, toward, pictures, edges, depths,
     matte, steps = edges
     depth, around = depths
     bias, step, reach = limits
-    sharp, soft, cosine, clearance = out
+    sharp, soft, cosine, clearance, seen = out
     height, width = matte.shape
     scale = depth.shape[0] // height
     pixel = np.empty(3, np.float32)
@@ -177,7 +178,7 @@ def _look(task, tasks, points, normals, camera, toward, pictures, edges, depths,
         cosine[n] = c
         _bilinear(blurred, x, y, pixel)
         soft[n] = pixel
-        clearance[n] = 0
+        clearance[n] = seen[n] = 0
         if not (0 <= x < width and 0 <= y < height):
             sharp[n] = pixel
             continue
@@ -190,6 +191,7 @@ def _look(task, tasks, points, normals, camera, toward, pictures, edges, depths,
         if z > depth[int(y * scale), int(x * scale)] + bias + slope / scale:
             continue
         clearance[n] = _between(matte, x, y)
+        seen[n] = clearance[n] > 0
         # Only the farther side of a step is unsure: it may show what stands in front.
         if z > around[int(y), int(x)] + step + slope * reach:
             clearance[n] = min(

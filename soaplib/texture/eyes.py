@@ -22,6 +22,8 @@ _RINGS = 64
 _RING_SEEN = 0.22
 _LARGEST_TURN = np.radians(22)
 _SPREAD = 0.05
+_USUAL_ANGLE = 0.5
+_FEWEST = 40
 
 
 def iris_from_portrait(portrait: Portrait, camera: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
@@ -63,37 +65,54 @@ def paint_eyes(
     """
     shown = shown_part(part, head, pose, seer)
     texture = part.texture[..., :3].astype(np.float32) / 255
-    out = texture.copy()
-    for k in range(2):
-        out = _paint_eye(k, part, shown, head, pose, seer, portrait, palette, texture, out)
-    covered = shown.texels.covered()
-    picture = pad((np.clip(out, 0, 1) * 255 + 0.5).astype(np.uint8), covered)
+    eyes = [_find_eye(k, part, shown, head, pose, seer, portrait, texture) for k in range(2)]
+    eyes = [eye for eye in eyes if eye is not None]
+    if not eyes:
+        return part
+    gain = _white_gain(eyes, palette)
+    for eye in eyes:
+        texture = _joined(texture, shown.texels, eye, _round(eye, gain, palette))
+    picture = pad((np.clip(texture, 0, 1) * 255 + 0.5).astype(np.uint8), shown.texels.covered())
     return dataclasses.replace(part, texture=picture)
 
 
-def _paint_eye(k, part, shown: Shown, head, pose, seer, portrait, palette, texture, out):
+@dataclasses.dataclass(frozen=True)
+class _Eye:
+    """One eyeball's N texels.
+
+    mine: (M,) bool, which of the part's texels they are; polar: (N,) angle from the middle of the iris; iris_angle:
+    of its rim; seen: (N, 3) the portrait's colours, visible: (N,) 1 where it shows them, surely: (N,) 1 where that
+    is well between the lids; plain: (N, 3) the part's own texture, its iris moved onto the portrait's.
+    """
+
+    mine: np.ndarray
+    polar: np.ndarray
+    iris_angle: float
+    seen: np.ndarray
+    visible: np.ndarray
+    surely: np.ndarray
+    plain: np.ndarray
+
+
+def _find_eye(k, part, shown: Shown, head, pose, seer, portrait, texture):
     texels = shown.texels
     ball = part.skin_weights[:, 3 + k] > 0.5
     mine = ball[part.faces[texels.face, 0]]
     if not mine.any():
-        return out
+        return None
     rest = part.vertices[ball].astype(np.float64)
     centre = (rest.min(0) + rest.max(0)) / 2
     radius = np.linalg.norm(rest - centre, axis=1).mean()
     directions = at_texels(texels, part.faces, part.vertices)[mine] - centre
     directions /= np.linalg.norm(directions, axis=1, keepdims=True)
     axis = _gaze(k, rest - centre, posed_part(part, head, pose)[ball], radius, seer, portrait)
-
-    # The plain texture, turned so that its iris lies where the portrait's does.
-    colour = texture.reshape(-1, 3)[texels.index]
-    plain = _turned(directions, axis, colour[mine], texels, mine, texture)
-    polar = np.arccos(np.clip(directions @ axis, -1, 1))
-    eyes = region_mask(portrait, ("eyes", "irises"))
-    seen, visible = shown.colour[mine], shown.visible[mine]
-    surely = visible * at_pixels(grown(eyes, -1), shown.pixels[mine])
-    visible = visible * at_pixels(eyes, shown.pixels[mine])
-    complete = _round(polar, seen, surely, plain, palette)
-    return _joined(out, texels, mine, complete, seen, visible, surely)
+    plain = _turned(directions, axis, texels, mine, texture)
+    open_eye = region_mask(portrait, ("eyes", "irises"))
+    pixels, visible = shown.pixels[mine], shown.visible[mine]
+    return _Eye(
+        mine, np.arccos(np.clip(directions @ axis, -1, 1)), _iris_angle(k, radius, seer, portrait), shown.colour[mine],
+        visible * at_pixels(open_eye, pixels), visible * at_pixels(grown(open_eye, -1), pixels), plain,
+    )  # fmt: skip
 
 
 def _gaze(k, rest, posed, radius, seer, portrait):
@@ -119,7 +138,7 @@ def _gaze(k, rest, posed, radius, seer, portrait):
     return axis if np.arccos(np.clip(axis[2], -1, 1)) < _LARGEST_TURN else forward
 
 
-def _turned(directions, axis, colour, texels, mine, texture):
+def _turned(directions, axis, texels, mine, texture):
     """Read the part's texture at directions turned by the rotation that takes `axis` to +Z."""
     forward = np.array([0.0, 0.0, 1.0])
     v = np.cross(axis, forward)
@@ -137,21 +156,22 @@ def _turned(directions, axis, colour, texels, mine, texture):
     out = np.stack(
         [scipy.ndimage.map_coordinates(texture[..., c], at, order=1, mode="nearest") for c in range(3)], 1
     )
-    return np.where((wanted[:, 2] > -0.5)[:, None], out, colour)
+    return np.where((wanted[:, 2] > -0.5)[:, None], out, texture.reshape(-1, 3)[texels.index[mine]])
 
 
 def _lambert(directions):
     return directions[:, :2] / np.sqrt(np.maximum(1 + directions[:, 2:], 1e-6))
 
 
-def _round(polar, seen, visible, plain, palette):
-    """Complete the eye around its axis: the median of what is seen on each ring, with the plain eye's detail."""
+def _round(eye: _Eye, gain, palette):
+    """Complete an eye around its axis: the median of what is seen on each ring, with the plain eye's detail."""
+    polar, seen, plain = eye.polar, eye.seen, eye.plain
     ring = np.minimum((polar / np.pi * 2 * _RINGS).astype(np.int64), 2 * _RINGS - 1)
     own = np.stack([np.bincount(ring, plain[:, c], 2 * _RINGS) for c in range(3)], 1)
     count = np.bincount(ring, minlength=2 * _RINGS)
     own /= np.maximum(count, 1)[:, None]
     order = np.argsort(ring, kind="stable")
-    order = order[visible[order] > 0]
+    order = order[eye.surely[order] > 0]
     known = np.bincount(ring[order], minlength=2 * _RINGS)
     enough = (known >= 4) & (known > _RING_SEEN * count)
     if not enough.any():
@@ -165,8 +185,6 @@ def _round(polar, seen, visible, plain, palette):
             own_ring[(light >= np.quantile(light, 0.3)) & (light <= np.quantile(light, 0.9))], axis=0
         )
     last = np.flatnonzero(enough)[-1]
-    outer = np.flatnonzero(enough)[-6:]
-    gain = np.clip(medians[outer].mean(0) / np.maximum(own[outer].mean(0), 0.05), 0.2, 1.5)
     medians[last + 1 :] = own[last + 1 :] * gain
     gaps = np.flatnonzero(~enough[: last + 1])
     have = np.flatnonzero(enough)
@@ -181,14 +199,36 @@ def _round(polar, seen, visible, plain, palette):
     return np.clip(profile + 0.5 * (plain - base), 0, 1)
 
 
-def _joined(out, texels, mine, complete, seen, visible, surely):
+def _white_gain(eyes, palette):
+    """Give the factor (3,) by which the plain eyes' white becomes the portrait's; its light where none is seen."""
+    beyond = [(eye.surely > 0) & (eye.polar > 1.12 * eye.iris_angle) for eye in eyes]
+    seen = np.concatenate([eye.seen[b] for eye, b in zip(eyes, beyond, strict=True)])
+    plain = np.concatenate([eye.plain[b] for eye, b in zip(eyes, beyond, strict=True)])
+    if len(seen) < _FEWEST:
+        return palette.light
+    light = seen.sum(1)
+    bright = light >= np.quantile(light, 0.5)  # the darker half is lashes, corners and the lids' shade
+    gain = np.median(seen[bright], axis=0) / np.maximum(np.median(plain[bright], axis=0), 0.05)
+    return np.clip(gain, 0.1, 1.3)
+
+
+def _iris_angle(k, radius, seer, portrait):
+    """Give the angle between the middle and the rim of an iris, seen from the ball's centre."""
+    middle, rim = _IRIS[k]
+    if portrait.landmark_weights[middle] <= 0:
+        return _USUAL_ANGLE
+    size = np.linalg.norm(portrait.landmarks[list(rim)] - portrait.landmarks[middle], axis=1).mean()
+    return float(np.arcsin(np.clip(size / (np.linalg.norm(seer.camera[0, :3]) * radius), 0.05, 0.9)))
+
+
+def _joined(texture, texels, eye: _Eye, complete):
     """Keep the seen texels and let their difference from the completed eye fade out under the lids."""
     height, width = texels.shape
-    index = texels.index[mine]
+    index = texels.index[eye.mine]
     difference = np.zeros((height * width, 3), np.float32)
     weight = np.zeros(height * width, np.float32)
-    difference[index] = (seen - complete) * surely[:, None]
-    weight[index] = surely
+    difference[index] = (eye.seen - complete) * eye.surely[:, None]
+    weight[index] = eye.surely
     difference, weight = difference.reshape(height, width, 3), weight.reshape(height, width)
     sigma = _SPREAD * height
     near = (
@@ -197,7 +237,7 @@ def _joined(out, texels, mine, complete, seen, visible, surely):
     )
     far = cv2.GaussianBlur(weight, (0, 0), sigma)
     spread = (near * np.clip(2 * far, 0, 1)[..., None]).reshape(-1, 3)[index]
-    colour = np.where(visible[:, None] > 0, seen, complete + spread)
-    out = out.copy()
+    colour = np.where(eye.visible[:, None] > 0, eye.seen, complete + spread)
+    out = texture.copy()
     out.reshape(-1, 3)[index] = np.clip(colour, 0, 1)
     return out

@@ -2,6 +2,7 @@
 
 import dataclasses
 
+import cv2
 import numpy as np
 
 from soaplib.data import HeadPose, Part, Portrait
@@ -12,7 +13,7 @@ from soaplib.texture.visible import at_pixels, grown, region_mask, shown_part
 
 _FEWEST = 25
 _BRIGHT = 0.42
-_DARK = 0.3
+_KEPT = 0.8
 
 
 def paint_teeth(
@@ -35,26 +36,48 @@ def paint_teeth(
     part = _with_colours(part, plain)
     if not inside.any():
         return part
-    part = _unshared(part)
-    shown = shown_part(part, head, pose, seer)
-    # The dark between the teeth is kept less strongly: they must not stay black when the mouth opens.
-    keep = np.where(grown(teeth.astype(np.uint8), 1) > 0, 1.0, _DARK) * (inside > 0)
-    own = (shown.visible * at_pixels(keep, shown.pixels))[:, None]
-    flat = part.texture[..., :3].reshape(-1, 3) / 255.0
-    index = shown.texels.index
-    flat[index] = own * shown.colour + (1 - own) * flat[index]
-    return _with_colours(part, flat.reshape(*part.texture.shape[:2], 3))
+    return _keep_shown(_unshared(part), head, pose, seer, inside, grown(teeth.astype(np.uint8), 1))
 
 
 def paint_tongue(
     part: Part, head: HeadModel, pose: HeadPose, seer: Seer, portrait: Portrait, palette: Palette
 ) -> Part:
-    """Tint the tongue halfway to the lips' hue, in the light of the picture."""
+    """Tint the tongue halfway to the lips' hue, in the light of the picture, and keep what the portrait shows there."""
     plain = palette.tinted(part.texture[..., :3] / 255.0)
     mean = plain.reshape(-1, 3).mean(0)
     hue = palette.lips / max(palette.lips.max(), 1e-3) * mean.max()
     gain = (0.5 * mean + 0.5 * hue) / np.maximum(mean, 0.02)
-    return _with_colours(part, plain * np.clip(gain, 0.3, 3.0))
+    part = _with_colours(part, plain * np.clip(gain, 0.3, 3.0))
+    inside = grown(region_mask(portrait, ("mouth",)), 1) * (
+        grown(_teeth_pixels(portrait).astype(np.uint8), 2) == 0
+    )
+    return _keep_shown(part, head, pose, seer, inside, np.zeros_like(inside)) if inside.any() else part
+
+
+def _keep_shown(part, head, pose, seer, inside, sure):
+    """Keep the portrait's pixels on what it shows of a part: wholly where `sure`, else mostly, with a general shade.
+
+    A mouth that is dark in the portrait shades all of the part a little, so that what was hidden does not come out
+    bright beside what was seen.
+    """
+    shown = shown_part(part, head, pose, seer)
+    keep = np.where(sure > 0, 1.0, _KEPT) * (inside > 0)
+    own = shown.visible * at_pixels(keep, shown.pixels)
+    if not own.any():
+        return part
+    flat = part.texture[..., :3].reshape(-1, 3) / 255.0
+    index = shown.texels.index
+    seen, plain = shown.colour[own > 0].mean(), flat[index[own > 0]].mean()
+    flat = flat * np.clip(np.sqrt(seen / max(plain, 0.02)), 0.6, 1.0)
+    flat[index] += _softened(shown, own)[:, None] * (shown.colour - flat[index])
+    return _with_colours(part, flat.reshape(*part.texture.shape[:2], 3))
+
+
+def _softened(shown, own):
+    """Let the weights of what is kept fade within what is shown, so that specks leave no hard marks."""
+    spread = 0.012 * shown.texels.shape[0]
+    near = cv2.GaussianBlur(shown.texels.picture(own.astype(np.float32)), (0, 0), spread)
+    return np.minimum(own, near.ravel()[shown.texels.index] ** 0.5)
 
 
 def _unshared(part: Part) -> Part:

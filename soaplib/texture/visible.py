@@ -55,7 +55,7 @@ def shown_part(part: Part, head: HeadModel, pose: HeadPose, seer: Seer) -> Shown
     directions /= np.maximum(np.linalg.norm(directions, axis=1, keepdims=True), 1e-9)
     directions *= np.where(directions @ seer.toward < 0, -1, 1)[:, None]  # depth alone decides what is hidden
     seen = look(seer, points, directions.astype(np.float32))
-    visible = ((seen.clearance > 0) & (seen.cosine > 0.1)).astype(np.float32)
+    visible = seen.seen * (seen.cosine > 0.1)
     return Shown(texels, seen.sharp, visible, project(points.astype(np.float64), seer.camera))
 
 
