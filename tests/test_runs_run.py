@@ -175,6 +175,22 @@ def test_dead_kernel_slow_cell_and_unfinished_stage_are_told(run, notebooks):
         run()
 
 
+def test_kernel_that_does_not_answer_is_told(run, monkeypatch):
+    take = Kernels.take
+
+    def take_and_cut_off(kernels):
+        manager = take(kernels)
+        manager.ip += "-nowhere"
+        return manager
+
+    monkeypatch.setattr(Kernels, "take", take_and_cut_off)
+    monkeypatch.setattr("soaplib.runs.execution.START_SECONDS", 2)
+    with pytest.raises(
+        RunError, match="01_portrait: Kernel didn't respond in 2 seconds; the same command goes on"
+    ):
+        run()
+
+
 def test_user_error_in_the_first_stage_leaves_nothing(tmp_path, run, picture):
     picture.write_bytes(b"")
     with pytest.raises(UserError, match=r"^No face was found; give a picture with one\.$"):

@@ -139,4 +139,6 @@ def _translated(error, stage, notebook, cell_seconds):
         return RunError(f"{stage}: its kernel died, most often for want of memory (4 GB are needed){read}")
     if isinstance(error, CellTimeoutError):
         return RunError(f"{stage}: a cell ran longer than {cell_seconds:.0f} s{read}")
+    if isinstance(error, RuntimeError):
+        return RunError(f"{stage}: {error}; the same command goes on from there")  # the kernel did not answer
     return error

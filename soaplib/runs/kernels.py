@@ -9,7 +9,7 @@ import subprocess
 import sys
 import tempfile
 
-START_SECONDS = 300
+START_SECONDS = 120
 """How long a kernel may take to answer: a cold disk and a loaded machine included."""
 
 
