@@ -1,5 +1,6 @@
 """The skin, hair and all that the head's own surface carries, painted from the views."""
 
+import cv2
 import numpy as np
 import torch
 
@@ -16,7 +17,9 @@ from soaplib.texture.surface import graph_laplacian
 from soaplib.texture.texels import at_texels, find_texels
 from soaplib.texture.visible import at_pixels, grown, region_mask
 
-_SOCKET = (0.62, 0.40, 0.36)
+# Near enough to the skin that a lid pulled over a large eye looks like a lid.
+_SOCKET = (0.80, 0.66, 0.62)
+_MOST_COVERED = 0.18
 _MOUTH = ((0.36, 0.10, 0.09), (0.045, 0.012, 0.012))
 _MOUTH_DEPTH = (0.004, 0.035)
 
@@ -44,7 +47,7 @@ def paint_skin(
     points = at_texels(texels, faces, vertices)
     directions = at_texels(texels, faces, normals)
     directions /= np.maximum(np.linalg.norm(directions, axis=1, keepdims=True), 1e-9)
-    strength = _strengths(texels, faces, outside, cavity, points, pose, portrait)
+    strength = _strengths(texels, faces, outside, cavity, points, directions, seers[0], portrait)
 
     def changes(k):
         here = at_texels(texels, faces, np.concatenate([offsets[k], agreement[k][:, None]], 1))
@@ -79,7 +82,7 @@ def _membership(head, name):
     return head.region(name) if name in head.region_names else np.zeros(len(head.template), np.float32)
 
 
-def _strengths(texels, faces, outside, cavity, points, pose, portrait):
+def _strengths(texels, faces, outside, cavity, points, directions, seer, portrait):
     """Give the factors at the texels of the first view's weight and of the others'.
 
     Inner surfaces are painted by what the portrait shows directly and by nothing else: in the mouth where it
@@ -87,13 +90,27 @@ def _strengths(texels, faces, outside, cavity, points, pose, portrait):
     """
     rest = at_texels(texels, faces, outside)
     inner = at_texels(texels, faces, _ramp(cavity, 0.1, 0.5))
-    eyes = grown(region_mask(portrait, ("eyes", "irises")), -1)
-    pixels = project(points.astype(np.float64), pose.camera)
-    on_eye = at_pixels(eyes, pixels) > 0
+    pixels = project(points.astype(np.float64), seer.camera)
+    on_eye = _on_eye(pixels, points, directions, rest, seer, portrait)
     in_mouth = at_pixels(grown(region_mask(portrait, ("mouth",)), 2), pixels) > 0
     rest = np.where(on_eye, 0, rest).astype(np.float32)
     first = np.where(in_mouth, np.maximum(rest, inner), rest).astype(np.float32)
     return first, rest
+
+
+def _on_eye(pixels, points, directions, rest, seer, portrait):
+    """Tell which texels of the skin would show a piece of the portrait's eyes: (N,) bool.
+
+    Such pieces on the lids would show as white rims when the eyes close. Where the skin covers much of an eye,
+    though, the eye of the picture is larger than the head's, and the skin has to carry it.
+    """
+    _, label = cv2.connectedComponents(grown(region_mask(portrait, ("eyes", "irises")), -1), connectivity=8)
+    number = at_pixels(label, pixels)
+    near = np.flatnonzero((number > 0) & (rest > 0.5))
+    seen = near[look(seer, points[near], directions[near]).seen > 0]
+    place = np.unique(pixels[seen].astype(np.int64) @ [1, label.shape[1]])
+    covered = np.bincount(label.ravel()[place], minlength=label.max() + 1) / np.bincount(label.ravel())
+    return (number > 0) & (covered < _MOST_COVERED)[number]
 
 
 def _prior(head, cavity, socket, palette):
@@ -103,7 +120,7 @@ def _prior(head, cavity, socket, palette):
     depth = _ramp(front - head.template[:, 2], *_MOUTH_DEPTH)[:, None]
     near, far = (palette.tinted(colour) for colour in _MOUTH)
     inside_mouth = (0.7 * near + 0.3 * 0.4 * palette.lips) * (1 - depth) + far * depth
-    flesh = palette.skin * np.asarray(_SOCKET) / max(_SOCKET) * 0.8
+    flesh = palette.skin * np.asarray(_SOCKET)
     flesh = palette.chroma * flesh + (1 - palette.chroma) * flesh.mean()
     in_mouth, in_socket = _ramp(cavity, 0.3, 0.9), _ramp(socket, 0.3, 0.9)
     colour = np.where((in_mouth > in_socket)[:, None], inside_mouth, flesh)
