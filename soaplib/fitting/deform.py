@@ -78,7 +78,8 @@ def liveliness(head: HeadModel, posed: np.ndarray, pose: HeadPose, portrait: Por
     at = np.clip(project(posed, pose.camera).astype(int), 0, portrait.image.shape[0] - 1)
     hair = portrait.regions[at[:, 1], at[:, 0]] == REGIONS.index("hair")
     above = posed[:, 1] > posed[head.part_vertices("left_eye", "right_eye")].mean(0)[1]
-    covered = hair & (head.region("face") > 0.5) & (head.region("lids") < 0.5) & above
+    outside = (head.region("lids") < 0.5) & (head.region("eye_sockets") < 0.5) & head.part_vertices("skin")
+    covered = hair & above & outside
     share = 1 - covered.astype(np.float64)
     laplacian = uniform_laplacian(head.faces, len(posed))
     degree = np.maximum(laplacian.diagonal(), 1)

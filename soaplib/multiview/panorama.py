@@ -204,7 +204,7 @@ def _spread(image, known):
     level what its own level does not know.
     """
     levels = [(image * known[..., None].astype(np.float32), known.astype(np.float32))]
-    while min(levels[-1][1].shape) > 2:
+    while max(levels[-1][1].shape) > 1:  # down to one pixel, so that every place has somewhere to take from
         value, weight = levels[-1]
         shape = tuple((n + 1) // 2 for n in weight.shape)
         value = cv2.resize(cv2.GaussianBlur(value, (5, 5), 1.2), shape[::-1], interpolation=cv2.INTER_AREA)

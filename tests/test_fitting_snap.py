@@ -1,0 +1,72 @@
+"""Landmarks brought onto the picture's, parts that follow the skin, the Laplacian."""
+
+import dataclasses
+
+import numpy as np
+import pytest
+from made_up_portrait import eye_distance, made_up_portrait
+
+from soaplib.fitting.snap import follow_skin, snap_landmarks, uniform_laplacian
+from soaplib.head import load_head
+from soaplib.head.landmarks import FACE_OVAL, LEFT_IRIS, RIGHT_IRIS
+from soaplib.render import camera_rotation, project
+
+
+@pytest.fixture(scope="module")
+def head():
+    return load_head()
+
+
+def test_laplacian_of_a_square_by_hand():
+    faces = np.array([[0, 1, 2], [0, 2, 3]])
+    expected = [[3, -1, -1, -1], [-1, 2, -1, 0], [-1, -1, 3, -1], [-1, 0, -1, 2]]
+    np.testing.assert_array_equal(uniform_laplacian(faces, 4).toarray(), expected)
+    assert not uniform_laplacian(faces, 5)[4].toarray().any()
+
+
+def test_landmarks_snap_and_depth_stays(head):
+    made = made_up_portrait(head, 256, (4, -15, 5), 0.1, mouthSmileLeft=0.1)
+    target = made_up_portrait(head, 256, (4, -15, 5), 0.2, seed=0).portrait
+    target = dataclasses.replace(
+        target, landmarks=target.landmarks - target.landmarks.mean(0) + made.portrait.landmarks.mean(0)
+    )
+    snapped = snap_landmarks(head, made.vertices, made.pose.camera, target)
+
+    def errors(vertices):
+        off = project(head.landmarks(vertices), made.pose.camera) - target.landmarks
+        return np.linalg.norm(off, axis=1) / eye_distance(target)
+
+    inner = np.setdiff1d(np.arange(478), FACE_OVAL + LEFT_IRIS + RIGHT_IRIS)
+    assert errors(made.vertices)[inner].mean() > 0.004
+    assert errors(snapped)[inner].mean() < 0.002
+    toward = camera_rotation(made.pose.camera)[2]
+    skin = head.part_vertices("skin")
+    np.testing.assert_allclose((snapped @ toward)[skin], (made.vertices @ toward)[skin], atol=1e-9)
+
+
+def test_a_head_that_fits_already_stays(head):
+    made = made_up_portrait(head, 256, (4, -15, 5), 0.5)
+    snapped = snap_landmarks(head, made.vertices, made.pose.camera, made.portrait)
+    np.testing.assert_allclose(snapped, made.vertices, atol=2e-6)  # landmarks are single precision
+
+
+def test_landmarks_of_weight_zero_pull_nothing(head):
+    made = made_up_portrait(head, 256, (0, 0, 0))
+    wild = made.portrait.landmarks.copy()
+    wild[:100] += 50
+    weights = np.ones(478, np.float32)
+    weights[:100] = 0
+    portrait = dataclasses.replace(made.portrait, landmarks=wild, landmark_weights=weights)
+    snapped = snap_landmarks(head, made.vertices, made.pose.camera, portrait)
+    np.testing.assert_allclose(snapped, made.vertices, atol=2e-6)
+
+
+def test_parts_follow_the_skin_about_them(head):
+    before = head.template.astype(float)
+    skin = head.part_vertices("skin")
+    same = follow_skin(head, before, before)
+    np.testing.assert_allclose(same, before, atol=1e-12)
+    scale, shift = 1.3, np.array([0.01, -0.02, 0.03])
+    after = np.where(skin[:, None], before * scale + shift, before)
+    moved = follow_skin(head, before, after)
+    np.testing.assert_allclose(moved, before * scale + shift, atol=1e-9)
