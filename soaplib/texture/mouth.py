@@ -13,7 +13,7 @@ from soaplib.texture.visible import at_pixels, grown, region_mask, shown_part
 
 _FEWEST = 25
 _BRIGHT = 0.42
-_KEPT = 0.8
+_SHADED = 0.3  # teeth that lie in the dark in the portrait take little of it: they show when the mouth opens
 
 
 def paint_teeth(
@@ -36,7 +36,7 @@ def paint_teeth(
     part = _with_colours(part, plain)
     if not inside.any():
         return part
-    return _keep_shown(_unshared(part), head, pose, seer, inside, grown(teeth.astype(np.uint8), 1))
+    return _keep_shown(_unshared(part), head, pose, seer, inside, grown(teeth.astype(np.uint8), 1), _SHADED)
 
 
 def paint_tongue(
@@ -54,21 +54,21 @@ def paint_tongue(
     return _keep_shown(part, head, pose, seer, inside, np.zeros_like(inside)) if inside.any() else part
 
 
-def _keep_shown(part, head, pose, seer, inside, sure):
-    """Keep the portrait's pixels on what it shows of a part: wholly where `sure`, else mostly, with a general shade.
+def _keep_shown(part, head, pose, seer, inside, sure, otherwise=0.8):
+    """Keep the portrait's pixels on what it shows of a part: wholly where `sure`, else the share `otherwise`.
 
     A mouth that is dark in the portrait shades all of the part a little, so that what was hidden does not come out
     bright beside what was seen.
     """
     shown = shown_part(part, head, pose, seer)
-    keep = np.where(sure > 0, 1.0, _KEPT) * (inside > 0)
+    keep = np.where(sure > 0, 1.0, otherwise) * (inside > 0)
     own = shown.visible * at_pixels(keep, shown.pixels)
     if not own.any():
         return part
     flat = part.texture[..., :3].reshape(-1, 3) / 255.0
     index = shown.texels.index
     seen, plain = shown.colour[own > 0].mean(), flat[index[own > 0]].mean()
-    flat = flat * np.clip(np.sqrt(seen / max(plain, 0.02)), 0.6, 1.0)
+    flat = flat * np.clip(np.sqrt(seen / max(plain, 0.02)), 0.75, 1.0)
     flat[index] += _softened(shown, own)[:, None] * (shown.colour - flat[index])
     return _with_colours(part, flat.reshape(*part.texture.shape[:2], 3))
 

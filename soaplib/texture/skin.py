@@ -122,9 +122,17 @@ def _prior(head, cavity, socket, palette):
     inside_mouth = (0.7 * near + 0.3 * 0.4 * palette.lips) * (1 - depth) + far * depth
     flesh = palette.skin * np.asarray(_SOCKET)
     flesh = palette.chroma * flesh + (1 - palette.chroma) * flesh.mean()
+    flesh = flesh + _lid_share(head)[:, None] * (palette.skin - flesh)
     in_mouth, in_socket = _ramp(cavity, 0.3, 0.9), _ramp(socket, 0.3, 0.9)
     colour = np.where((in_mouth > in_socket)[:, None], inside_mouth, flesh)
     return colour, np.maximum(in_mouth, in_socket)
+
+
+def _lid_share(head):
+    """How much a vertex of the sockets is lid (V,): those that a blink draws over the eye come into view then."""
+    blinks = [k for k, name in enumerate(head.expression_names) if name.startswith("eyeBlink")]
+    move = np.linalg.norm(head.expression_basis[:, :, blinks], axis=1).sum(1)
+    return _ramp(move / max(move.max(), 1e-9), 0.1, 0.4)
 
 
 def _ramp(x, low, high):
