@@ -6,7 +6,16 @@ from made_up_avatar import made_up_avatar, sphere
 
 from soaplib.animation.posing import pose_vertices
 from soaplib.viewing.explore import explore
-from soaplib.viewing.figures import as_part, k3d_plot, poster, show3d, show_images, style
+from soaplib.viewing.figures import (
+    add_colour_bar,
+    as_part,
+    k3d_plot,
+    poster,
+    show,
+    show3d,
+    show_images,
+    style,
+)
 
 
 @pytest.fixture(scope="module")
@@ -108,3 +117,34 @@ def test_sliders_and_presets_move_the_head():
     by_name["Neutral"].click()
     np.testing.assert_allclose(mesh.vertices, avatar.parts[0].vertices, atol=1e-6)
     assert sliders["jawOpen"].value == 0
+
+
+def test_limits_hold_the_colours_of_several_meshes_together(ball):
+    vertices, faces = ball
+    whole = as_part(vertices, faces, np.linspace(0, 1, len(vertices)), limits=(0, 1))
+    half = as_part(vertices, faces, np.linspace(0, 2, len(vertices)), limits=(0, 1))
+    np.testing.assert_allclose(whole.uv[0], half.uv[0])
+    np.testing.assert_allclose(whole.uv[-1], half.uv[-1])
+    assert half.uv[len(vertices) // 2, 0] > whole.uv[len(vertices) // 2, 0] + 0.3
+
+
+def test_a_frame_makes_a_close_up(ball):
+    vertices, faces = ball
+    part = as_part(vertices, faces, np.array([0.0, 0, 0]))
+    near = poster([part], (0,), 64, None, (np.array([0, 1.6, 0]), 0.05))
+    assert near.max() < 0.01 and (poster([part], (0,), 64, None) > 0.9).any(), (
+        "only the ball, and all about it"
+    )
+
+
+def test_show_displays_pictures_and_figures(monkeypatch):
+    import IPython.display
+
+    shown = []
+    monkeypatch.setattr(IPython.display, "display", shown.append)
+    show(np.full((4, 5), 0.5, np.float32), "a grey")
+    figure = show_images([np.zeros((8, 8))], width=2)
+    add_colour_bar(figure, (0, 3), "mm")
+    show(figure)
+    assert [picture.data[:4] for picture in shown[::2]] == [b"\x89PNG"] * 2 and shown[1].data == "*a grey*"
+    assert figure.axes[1].get_xlabel() == "mm"

@@ -4,6 +4,7 @@ import io
 import math
 import os
 import pathlib
+import sys
 from collections.abc import Sequence
 
 import numpy as np
@@ -100,17 +101,48 @@ def show_images(
     return figure
 
 
+def show(picture, caption: str = "", dpi: int = 90) -> None:
+    """Show a matplotlib figure, or an (H, W) or (H, W, 3) array, in the notebook alone: not in the report."""
+    from IPython.display import Image as Shown
+    from IPython.display import Markdown, display
+
+    file = io.BytesIO()
+    if hasattr(picture, "savefig"):
+        picture.savefig(file, dpi=dpi, bbox_inches="tight", metadata={"Software": None})
+        if "matplotlib.pyplot" in sys.modules:  # else the inline backend would show it again
+            sys.modules["matplotlib.pyplot"].close(picture)
+    else:
+        values = np.asarray(picture)
+        Image.fromarray(values if values.dtype == np.uint8 else _bytes(np.nan_to_num(values))).save(
+            file, "PNG"
+        )
+    display(Shown(file.getvalue(), alt=caption))
+    if caption:
+        display(Markdown(f"*{caption}*"))
+
+
+def add_colour_bar(figure, limits: tuple[float, float], label: str, cmap: str = "viridis") -> None:
+    """Add a scale below a figure of `show_images`: `limits` are the values at both ends of `cmap`."""
+    import matplotlib
+    from matplotlib.cm import ScalarMappable
+
+    axes = figure.add_axes([0.3, -0.07, 0.4, 0.022 * 4 / figure.get_figheight()])
+    scale = ScalarMappable(matplotlib.colors.Normalize(*limits), matplotlib.colormaps[cmap])
+    figure.colorbar(scale, cax=axes, orientation="horizontal", label=label)
+
+
 def as_part(
     vertices: np.ndarray,
     faces: np.ndarray,
     colours: np.ndarray | None = None,
     name: str = "mesh",
     cmap: str = "viridis",
+    limits: tuple[float, float] | None = None,
 ) -> Part:
     """Return a bare mesh as a part that can be drawn.
 
-    colours: None for clay; (3,) one RGB in [0, 1]; (V,) numbers, shown from the smallest to the largest by the
-    matplotlib colour map `cmap`; (V, 3) RGB in [0, 1], averaged over each face.
+    colours: None for clay; (3,) one RGB in [0, 1]; (V,) numbers, shown from the smallest to the largest, or between
+    `limits`, by the matplotlib colour map `cmap`; (V, 3) RGB in [0, 1], averaged over each face.
     """
     import torch
 
@@ -128,9 +160,9 @@ def as_part(
         import matplotlib
 
         texture = _bytes(matplotlib.colormaps[cmap](np.linspace(0, 1, 256))[None, :, :3])
-        low, high = np.nanmin(colours), np.nanmax(colours)
-        # from the centre of the first texel to that of the last
-        uv[:, 0] = (np.nan_to_num((colours - low) / max(high - low, 1e-12)) * 255 + 0.5) / 256
+        low, high = limits or (np.nanmin(colours), np.nanmax(colours))
+        share = np.nan_to_num((colours - low) / max(high - low, 1e-12)).clip(0, 1)
+        uv[:, 0] = (share * 255 + 0.5) / 256  # from the centre of the first texel to that of the last
     elif colours.shape == (len(vertices), 3):
         side = math.ceil(math.sqrt(len(faces)))
         texture = np.zeros((side * side, 3), np.uint8)
@@ -157,12 +189,17 @@ def poster(
     yaws: Sequence[float] = (0.0, 40.0, 90.0),
     size: int = 420,
     light: str | None = "soft",
+    frame: tuple[np.ndarray, float] | None = None,
 ) -> np.ndarray:
-    """Draw parts from some sides, `yaws` degrees towards the head's left, beside each other; (size, N size, 3)."""
+    """Draw parts from some sides, `yaws` degrees towards the head's left, beside each other; (size, N size, 3).
+
+    frame: the point (3,) in the middle of each picture and half its width in metres, for a close-up; as default
+    all is shown.
+    """
     from soaplib.render import draw
 
     parts = list(parts)
-    centre, half = _frame(parts)
+    centre, half = frame or _frame(parts)
     row = [
         draw(parts, _camera(yaw, centre, half, size), (size, size), background=0.965, light=light)
         for yaw in yaws
