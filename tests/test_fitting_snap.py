@@ -1,4 +1,4 @@
-"""Landmarks brought onto the picture's, parts that follow the skin, the Laplacian."""
+"""Landmarks brought onto the picture's; parts that follow the skin."""
 
 import dataclasses
 
@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from made_up_portrait import eye_distance, made_up_portrait
 
-from soaplib.fitting.snap import follow_skin, snap_landmarks, uniform_laplacian
+from soaplib.fitting.snap import follow_skin, snap_landmarks
 from soaplib.head import load_head
 from soaplib.head.landmarks import FACE_OVAL, LEFT_IRIS, RIGHT_IRIS
 from soaplib.render import camera_rotation, project
@@ -15,13 +15,6 @@ from soaplib.render import camera_rotation, project
 @pytest.fixture(scope="module")
 def head():
     return load_head()
-
-
-def test_laplacian_of_a_square_by_hand():
-    faces = np.array([[0, 1, 2], [0, 2, 3]])
-    expected = [[3, -1, -1, -1], [-1, 2, -1, 0], [-1, -1, 3, -1], [-1, 0, -1, 2]]
-    np.testing.assert_array_equal(uniform_laplacian(faces, 4).toarray(), expected)
-    assert not uniform_laplacian(faces, 5)[4].toarray().any()
 
 
 def test_landmarks_snap_and_depth_stays(head):

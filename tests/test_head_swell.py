@@ -56,7 +56,7 @@ def test_a_head_that_fills_its_matte_hardly_moves(head, made):
     p = made.portrait
     out = swell(head, made.vertices, made.pose.camera, p.matte, p.regions)
     moved = np.linalg.norm(out - made.vertices, axis=1) / length(made.vertices)
-    assert moved[(head.region("neck") < 0.1) & head.part_vertices("skin")].mean() < 0.005
+    assert moved[(head.region("neck") < 0.1) & head.part_vertices("skin")].mean() < 0.008
     assert np.percentile(moved[head.region("face") > 0.5], 99) < 0.01
     assert iou(silhouette(head, out, made.pose.camera, 384), p.matte > 0.5) > 0.985
 

@@ -5,15 +5,15 @@ from collections.abc import Callable
 
 import numpy as np
 import scipy.sparse as sp
-import scipy.sparse.linalg
 import torch
 
 from soaplib.data import REGIONS, Geometry, HeadPose, Portrait, Views
 from soaplib.errors import UserError
 from soaplib.fitting.posing import Posing
-from soaplib.fitting.snap import follow_skin, snap_landmarks, uniform_laplacian
+from soaplib.fitting.snap import follow_skin, snap_landmarks
 from soaplib.head import HeadModel, subdivide
 from soaplib.head.landmarks import FACE_OVAL, LEFT_IRIS, RIGHT_IRIS
+from soaplib.head.laplacian import factorised, uniform_laplacian
 from soaplib.head.swell import swell
 from soaplib.render import mesh_edges, project, render_views
 
@@ -107,10 +107,7 @@ class _LargeSteps:
     def __init__(self, head, start, unit, schedule):
         skin = head.part_vertices("skin")
         laplacian = uniform_laplacian(head.faces[skin[head.faces].all(1)], len(start))
-        self.system = scipy.sparse.linalg.splu(
-            (sp.identity(len(start)) + schedule.stiffness * laplacian).tocsc(), permc_spec="MMD_AT_PLUS_A",
-            options={"SymmetricMode": True}, diag_pivot_thresh=0.0,
-        )  # fmt: skip
+        self.system = factorised(sp.identity(len(start)) + schedule.stiffness * laplacian)
         self.vertices, self.rate = start.copy(), schedule.rate * unit
         self.first, self.second, self.count = np.zeros_like(start), 0.0, 0
 

@@ -7,7 +7,14 @@ from scipy.spatial.transform import Rotation
 from soaplib.data import HeadPose, Portrait
 from soaplib.head import HeadModel
 from soaplib.head.landmarks import (
-    FACE_OVAL, INNER_LIPS, LEFT_EYE, LEFT_IRIS, OUTER_EYES, OUTER_LIPS, RIGHT_EYE, RIGHT_IRIS,
+    FACE_OVAL,
+    INNER_LIPS,
+    LEFT_EYE,
+    LEFT_IRIS,
+    OUTER_EYES,
+    OUTER_LIPS,
+    RIGHT_EYE,
+    RIGHT_IRIS,
 )  # fmt: skip
 
 _NOISE = (

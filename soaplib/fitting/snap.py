@@ -2,11 +2,11 @@
 
 import numpy as np
 import scipy.sparse as sp
-import scipy.sparse.linalg
 
 from soaplib.data import Portrait
 from soaplib.head import HeadModel
 from soaplib.head.landmarks import FACE_OVAL, LEFT_IRIS, RIGHT_IRIS
+from soaplib.head.laplacian import factorised, uniform_laplacian
 from soaplib.render import camera_rotation
 
 _STIFFNESS = 3.0
@@ -32,8 +32,7 @@ def snap_landmarks(
     skin = head.part_vertices("skin")
     smooth = uniform_laplacian(head.faces[skin[head.faces].all(1)], count)
     system = _STIFFNESS * smooth.T @ smooth + pick.T @ sp.diags(weights) @ pick + 1e-4 * sp.identity(count)
-    solve = scipy.sparse.linalg.splu(system.tocsc())
-    plane = np.column_stack([solve.solve(pick.T @ (weights * residual[:, k])) for k in range(2)])
+    plane = factorised(system).solve(pick.T @ (weights[:, None] * residual))
     axes = camera_rotation(camera)
     scale = np.linalg.norm(camera[0, :3])
     moved = (plane * [1, -1] / scale) @ axes[:2]
@@ -60,12 +59,3 @@ def follow_skin(head: HeadModel, before: np.ndarray, after: np.ndarray) -> np.nd
         scale = np.clip(spread[1] / max(spread[0], 1e-9), 0.4, 2.5)
         out[vertices] = (before[vertices] - a.mean(0)) * scale + b.mean(0)
     return out
-
-
-def uniform_laplacian(faces: np.ndarray, count: int) -> sp.csr_matrix:
-    """The combinatorial Laplacian (degree minus adjacency), (count, count), of the edges of triangles (F, 3)."""
-    rows = faces[:, [0, 1, 1, 2, 2, 0]].ravel()
-    columns = faces[:, [1, 0, 2, 1, 0, 2]].ravel()
-    adjacency = sp.csr_matrix((np.ones(len(rows)), (rows, columns)), shape=(count, count))
-    adjacency.data[:] = 1
-    return (sp.diags(np.asarray(adjacency.sum(1)).ravel()) - adjacency).tocsr()

@@ -6,8 +6,8 @@ above it. In this map nothing on the head is seen at a grazing angle, so patches
 
 import dataclasses
 
-import numpy as np
 import cv2
+import numpy as np
 import scipy.ndimage
 import torch
 
