@@ -37,7 +37,7 @@ def fit_cavity(head: HeadModel) -> HeadModel:
     for action in actions:
         if np.abs(action[walls]).max() > 1e-4:
             moved = template + action
-            action[walls] = flesh.inside(moved, moved[walls]) - template[walls]
+            action[walls] += flesh.inside(moved, moved[walls]) - moved[walls]
     return dataclasses.replace(
         head, template=template.astype(np.float32),
         expression_basis=np.ascontiguousarray(np.moveaxis(actions, 0, -1), np.float32),

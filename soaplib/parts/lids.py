@@ -129,7 +129,9 @@ class _Lid:
             lift[beyond] = (self.rings.carried(lift, start, step) * share)[beyond]
         end = np.maximum(height + lift, self._path_height(u, height, turn, floor))
         out = basis.copy()
-        out[ids] = _cartesian(u, end, elevation + turn) + self.centre - template[ids]
+        moved = _cartesian(u, end, elevation + turn) + self.centre - template[ids]
+        still = (np.abs(turn) < 1e-9) & (np.abs(end - height) < 1e-12)  # no residue of the way there and back
+        out[ids] = np.where(still[:, None], 0, moved)
         self._move_lashes(template, turn, end - height, out)
         return out
 
@@ -155,7 +157,7 @@ class _Lid:
         distance = np.linalg.norm(off, axis=1)
         least = np.minimum(self.floor[ids], np.linalg.norm(template[ids] - self.centre, axis=1))
         push = np.maximum(least / np.maximum(distance, 1e-9), 1)[:, None]
-        out[ids] = off * push + self.centre - template[ids]
+        out[ids] += off * (push - 1)
         return out
 
     def _spread(self, move):

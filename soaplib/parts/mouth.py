@@ -13,12 +13,14 @@ from soaplib.parts.teeth import crown_depths, jaw_motions
 TONGUE_JAW = 0.4
 """The share of jawOpen that tongueOut brings along: a tongue needs a gap to come out of."""
 
-_CROWN = {"upper": (1e-3, 15e-3), "lower": (1e-3, 13e-3)}  # metres before the edge and towards the root
+_CROWN = {"upper": (1e-3, 15e-3), "lower": (1e-3, 14e-3)}  # metres before the edge and towards the root
 _FADE = 2e-3
 _TONGUE_GAP = 1.2e-3
 _TONGUE_DROP = 8e-3
-_WALL = (0.9e-3, 3e-3)
-_NEAR = 14e-3
+_WALL = (1.3e-3, 4e-3)
+_STILL = np.eye(3), np.zeros(3)
+_NEAR = 18e-3
+_DEEP = 15e-3
 _LIP_RINGS, _LIP_SPREAD = 8, 14
 _LIP_SEAL, _LIP_OVERLAP = 1.2e-3, 3e-4
 
@@ -38,19 +40,20 @@ def clear_mouth(head: HeadModel, arch: DentalArch) -> HeadModel:
         actions[names.index("tongueOut"), moving] += TONGUE_JAW * actions[names.index("jawOpen"), moving]
     basis = np.moveaxis(actions, 0, -1)
     turns, moves = jaw_motions(dataclasses.replace(head, expression_basis=basis))
-    still = np.eye(3), np.zeros(3)
     template[tongue] = _shortened(template[tongue], arch)
     if "jawOpen" in names:
         actions[names.index("jawOpen"), tongue, 1] -= _tongue_drop(template[tongue], arch)
+    for left, right in _pairs(names):
+        actions[left][walls], actions[right][walls] = _both_cleared(
+            template[walls], actions[left][walls], actions[right][walls], arch
+        )
     for name, action, *jaw in zip(names, actions, turns, moves, strict=True):
         if np.abs(action[walls]).max(initial=0) > 1e-5:
-            for row, motion in (("upper", still), ("lower", jaw)):
-                rest = arch.outwards(template[walls], row)[0]
-                moved = _pushed_out(template[walls] + action[walls], rest, arch, row, motion)
-                action[walls] = moved - template[walls]
+            action[walls] = _cleared(template[walls], action[walls], arch, jaw)
         if np.abs(action[tongue]).max(initial=0) > 1e-5:
             rule = _led_out if name == "tongueOut" else _kept_in
-            action[tongue] = rule(template[tongue] + action[tongue], arch, jaw) - template[tongue]
+            moved = template[tongue] + action[tongue]
+            action[tongue] += rule(moved, arch, jaw) - moved
     return dataclasses.replace(
         head, template=template.astype(np.float32),
         expression_basis=np.ascontiguousarray(np.moveaxis(actions, 0, -1), np.float32),
@@ -90,16 +93,41 @@ def _height(points, grid):
 
 
 def _walls(head, template, arch):
-    """Skin around the teeth: outside the upper curve at rest, and not far from it nor from the line of the lips."""
+    """Skin around the teeth: outside the lower curve at rest, and not far from it nor from the line of the lips."""
     skin = np.flatnonzero(head.part_vertices("skin"))
-    out, _, nearest = arch.outwards(template[skin], "upper")
+    out, _, nearest = arch.outwards(template[skin], "lower")
     inner = (nearest > 2) & (nearest < len(arch.upper) - 3)
     close = np.abs(template[skin, 1] - arch.stomion) < 0.045
     return skin[(out > 0) & (out < _NEAR * arch.unit) & inner & close]
 
 
-def _pushed_out(points, rest, arch, row, motion):
-    """Push wall points that come too near to a row of teeth (moved by `motion`) outwards."""
+def _pairs(names):
+    """Positions of the actions that have a left and a right half."""
+    lefts = [name for name in names if name.endswith("Left") and name[:-4] + "Right" in names]
+    return [(names.index(name), names.index(name[:-4] + "Right")) for name in lefts]
+
+
+def _both_cleared(places, left, right, arch):
+    """Clear an action whose halves are worn together, and share the correction as the halves share the way."""
+    both = left + right
+    if np.abs(both).max(initial=0) < 1e-5:
+        return left, right
+    push = _cleared(places, both, arch, _STILL) - both
+    sizes = [np.linalg.norm(half, axis=1) for half in (left, right)]
+    share = (sizes[0] / np.maximum(sizes[0] + sizes[1], 1e-9))[:, None]
+    return left + share * push, right + (1 - share) * push
+
+
+def _cleared(places, action, arch, jaw):
+    """An action (W, 3) of the walls at `places`, pushed off both rows; jaw: the motion it gives the lower one."""
+    for row, motion in (("upper", _STILL), ("lower", jaw)):
+        rest = arch.outwards(places, row)[0]
+        action = action + _push(places + action, rest, arch, row, motion)
+    return action
+
+
+def _push(points, rest, arch, row, motion):
+    """The push (W, 3) outwards of wall points too near to a row of teeth (moved by `motion`); exactly 0 elsewhere."""
     turn, move = motion
     local = (points - move) @ turn
     out, normals, nearest = arch.outwards(local, row)
@@ -108,9 +136,10 @@ def _pushed_out(points, rest, arch, row, motion):
     before, behind = np.array(_CROWN[row]) * arch.unit
     beside = _step(-before - _FADE, -before, root) * _step(behind + _FADE, behind, root)
     least = np.clip(0.5 * rest, _WALL[0] * arch.unit, _WALL[1] * arch.unit)
-    need = np.maximum(least - out, 0) * beside * (out > -8e-3 * arch.unit) * (rest > 0)
-    local[:, [0, 2]] += normals * need[:, None]
-    return local @ turn.T + move
+    need = np.maximum(least - out, 0) * beside * (out > -_DEEP * arch.unit) * (rest > 0)
+    push = np.zeros_like(local)
+    push[:, [0, 2]] = normals * need[:, None]
+    return push @ turn.T
 
 
 def _drawn_in(points, arch, amount):
@@ -145,7 +174,7 @@ def _kept_in(points, arch, jaw):
     local = (points - move) @ turn
     nearest = arch.outwards(local, "lower")[2]
     over = local[:, 1] - arch.edge_lower[nearest]
-    return _drawn_in(local, arch, _step(_FADE, -_FADE, over)) @ turn.T + move
+    return points + (_drawn_in(local, arch, _step(_FADE, -_FADE, over)) - local) @ turn.T
 
 
 def _led_out(points, arch, jaw):

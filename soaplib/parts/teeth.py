@@ -21,7 +21,7 @@ _CROWNS = {
 }  # fmt: skip
 _ROOT = {
     "upper": (8, 7),
-    "lower": (5, 5),
+    "lower": (3, 3),
 }  # millimetres of gum beyond the necks, at the lips' and the tongue's side
 _SECTORS = 10
 _RINGS = (-0.25, 0.05, 0.35, 0.65, 0.9, 1.0)  # along the crown, from inside the gum to the biting edge
@@ -178,7 +178,7 @@ def _gum(arch, row, centres, halves, kinds, side, curve, edge, down):
     zero, root = np.zeros_like(at), _ROOT[row]
     # (outwards, away from the edge) in millimetres, from the lip's side over the margin to the tongue's side
     profile = [
-        (zero - 1.0, flat_neck + root[0]), (zero + 0.8, flat_neck + 0.55 * root[0]), (zero + 0.9, neck + 1.6),
+        (zero - 3.0, flat_neck + root[0]), (zero + 0.8, flat_neck + 0.55 * root[0]), (zero + 0.9, neck + 1.6),
         (zero + 0.35, neck),
         (zero - 1.6, neck - 0.3), (1.6 - depth, neck - 0.3), (-depth - 0.3, neck), (-depth - 1.2, neck + 1.8),
         (-depth - 1.5, flat_neck + root[1]),
