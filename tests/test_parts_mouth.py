@@ -47,7 +47,7 @@ def seen(head, parts, weights, size=512):
 
 def test_parts_are_well_formed(placed):
     head, _, parts = placed
-    assert [part.name for part in parts] == ["eyes", "teeth", "tongue"]
+    assert [part.name for part in parts] == ["eyes", "teeth", "tongue", "lashes"]
     for part in parts:
         count = len(part.vertices)
         assert part.normals.shape == part.vertices.shape and part.uv.shape == (count, 2)
@@ -63,7 +63,7 @@ def test_parts_are_well_formed(placed):
 
 
 def test_normals_point_outwards(placed):
-    _, _, (_, teeth, tongue) = placed
+    _, _, (_, teeth, tongue, _) = placed
     for part in (teeth, tongue):
         corners = part.vertices[part.faces].astype(float)
         crossed = np.cross(corners[:, 1] - corners[:, 0], corners[:, 2] - corners[:, 0])
@@ -76,7 +76,7 @@ def test_normals_point_outwards(placed):
 
 
 def test_teeth_stay_behind_the_closed_lips(placed):
-    head, _, (_, teeth, _) = placed
+    head, _, (_, teeth, _, _) = placed
     arch = fit_arch(head)
     walls = head.template[np.unique(head.quads[cavity_quads(head, "mouth_cavity")])].astype(float)
     out, _, nearest = arch.outwards(walls, "upper")
@@ -93,7 +93,7 @@ def test_closed_mouths_hide_the_teeth(seed):
 
 
 def test_open_mouth_shows_both_rows_and_the_dark(placed):
-    head, _, (_, teeth, tongue) = placed
+    head, _, (_, teeth, tongue, _) = placed
     is_lower = teeth.skin_weights[:, 2] == 1
     picture = seen(head, (teeth, tongue), {"jawOpen": 1})
     rows = np.nonzero(picture == 2)[0]
@@ -105,7 +105,7 @@ def test_open_mouth_shows_both_rows_and_the_dark(placed):
 
 
 def test_lower_row_moves_rigidly_and_upper_row_not_at_all(placed):
-    head, _, (_, teeth, _) = placed
+    head, _, (_, teeth, _, _) = placed
     lower = teeth.skin_weights[:, 2] == 1
     assert not teeth.morphs[:, ~lower].any()
     sample = np.flatnonzero(lower)[::37]
@@ -136,7 +136,7 @@ def test_jaw_motion_recovers_a_known_one():
 
 
 def test_tongue_rests_behind_the_teeth(placed):
-    head, _, (_, _, tongue) = placed
+    head, _, (_, _, tongue, _) = placed
     arch = fit_arch(head)
     out, _, _ = arch.outwards(tongue.vertices.astype(float), "lower")
     assert out.max() < -4e-3 * arch.unit
@@ -149,7 +149,7 @@ def test_tongue_comes_out(placed):
     tip = (tongue.vertices + tongue.morphs[k])[:, 2].max()
     lips = (head.template + head.expression_basis[..., k])[mouth_rim(head), 2].max()
     assert tip > lips
-    assert (seen(head, parts[1:], {"tongueOut": 1, "jawOpen": 0.3}) == 3).sum() > 1500
+    assert (seen(head, parts[1:3], {"tongueOut": 1, "jawOpen": 0.3}) == 3).sum() > 1500
 
 
 def test_no_action_presses_lips_into_the_teeth(placed):

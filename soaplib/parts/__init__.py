@@ -9,8 +9,10 @@ from soaplib.head import HeadModel
 from soaplib.parts.arch import DentalArch, fit_arch
 from soaplib.parts.cavity import fit_cavity
 from soaplib.parts.eyes import Eyes, eye_positions, eye_rule, eyeball_part, fit_eyes
+from soaplib.parts.lashes import lashes_part
 from soaplib.parts.lids import fit_lids
 from soaplib.parts.mouth import clear_mouth, seal_lips
+from soaplib.parts.stretch import limit_stretch
 from soaplib.parts.teeth import teeth_part
 from soaplib.parts.tongue import tongue_part
 
@@ -25,6 +27,8 @@ __all__ = [
     "fit_cavity",
     "fit_eyes",
     "fit_lids",
+    "lashes_part",
+    "limit_stretch",
     "place_parts",
     "seal_lips",
     "teeth_part",
@@ -33,19 +37,24 @@ __all__ = [
 
 
 def place_parts(
-    head: HeadModel, iris_colours=None, iris_radius=None
-) -> tuple[HeadModel, Eyes, tuple[Part, Part, Part]]:
-    """Place eyes, teeth and tongue in a personal head.
+    head: HeadModel, iris_colours=None, iris_radius=None, lashes: bool = True
+) -> tuple[HeadModel, Eyes, tuple[Part, ...]]:
+    """Place eyes, teeth, tongue and lashes in a personal head.
 
     iris_colours: (2, 3) RGB in [0, 1], left eye first, or None; iris_radius: metres, one or two, or None.
-    Returns the head with lids, lips, tongue and eye joints corrected, the eyes, and the parts "eyes", "teeth",
-    "tongue". Deterministic.
+    lashes: whether eyelashes grow (drawn and toy faces bring their own in the picture). Returns the head with lids,
+    lips, tongue and eye joints corrected and no edge stretched too far by an action, the eyes, and the parts "eyes",
+    "teeth", "tongue" and "lashes". Deterministic.
     """
     eyes = fit_eyes(head, iris_radius)
     head = fit_cavity(seal_lips(move_eyes(fit_lids(head, eyes), eyes)))
     arch = fit_arch(head)
     head = clear_mouth(head, arch)
-    return head, eyes, (eyeball_part(head, eyes, iris_colours), teeth_part(head, arch), tongue_part(head))
+    calm = limit_stretch(head.template.astype(np.float64), head.faces, head.expression_basis)
+    calm[np.abs(calm) < 1e-9] = 0  # rounding residue, which may differ from run to run
+    head = dataclasses.replace(head, expression_basis=calm)
+    parts = (eyeball_part(head, eyes, iris_colours), teeth_part(head, arch), tongue_part(head))
+    return head, eyes, (*parts, lashes_part(head, eyes)) if lashes else parts
 
 
 def move_eyes(head: HeadModel, eyes: Eyes) -> HeadModel:

@@ -5,8 +5,12 @@ import pathlib
 
 from soaplib.errors import UserError
 
-SAMPLES = {"astronaut": ("skimage", "data/astronaut.png")}
-"""Sample name to (package, file in it). astronaut: Eileen Collins by NASA, public domain, in scikit-image."""
+SAMPLES = {
+    "astronaut": ("skimage", "data/astronaut.png"),
+    "hopper": ("matplotlib", "mpl-data/sample_data/grace_hopper.jpg"),
+}
+"""Sample name to (package, file in it), both in the public domain. astronaut: Eileen Collins by NASA, in scikit-image;
+hopper: Grace Hopper by the US Navy, in matplotlib."""
 
 
 def find_portrait(portrait: str) -> pathlib.Path:

@@ -13,7 +13,7 @@ from soaplib.texture.visible import at_pixels, grown, region_mask, shown_part
 
 _FEWEST = 25
 _BRIGHT = 0.42
-_SHADED = 0.3  # teeth that lie in the dark in the portrait take little of it: they show when the mouth opens
+_SHADED = 0.45  # teeth that lie in the dark in the portrait take little of it: they show when the mouth opens
 
 
 def paint_teeth(

@@ -19,9 +19,12 @@ from soaplib.texture.visible import at_pixels, grown, region_mask
 
 # Near enough to the skin that a lid pulled over a large eye looks like a lid.
 _SOCKET = (0.80, 0.66, 0.62)
-_MOST_COVERED = 0.18
+_MOST_COVERED = (0.5, 0.18)  # of a photographed, and of a drawn eye
 _MOUTH = ((0.36, 0.10, 0.09), (0.045, 0.012, 0.012))
 _MOUTH_DEPTH = (0.004, 0.035)
+_EYE_RIM = 1  # pixels about an eye that are not believed on skin: its white spills over the lids there
+_LASHES = (0.16, 0.11, 0.09)
+_LASH_SHARE = 0.7  # the rim of a lid is dark with lashes: the line that a closed eye shows
 
 
 def paint_skin(
@@ -57,6 +60,9 @@ def paint_skin(
     painted = complete_by_symmetry(painted, texels, layout, laplacian)
     prior, prior_trust = _prior(head, cavity, socket, palette)
     colours = complete_smoothly(painted, texels, layout, laplacian, prior, prior_trust)
+    lash_line = 4 * socket * (1 - socket)  # 1 on the rim between the skin and the socket
+    share = _LASH_SHARE * _ramp(at_texels(texels, faces, lash_line.astype(np.float32)), 0.3, 0.9)[:, None]
+    colours = colours * (1 - share) + share * palette.tinted(_LASHES)
     picture = pad((texels.picture(colours) * 255 + 0.5).astype(np.uint8), texels.covered())
     return _part(head, layout, picture)
 
@@ -104,13 +110,16 @@ def _on_eye(pixels, points, directions, rest, seer, portrait):
     Such pieces on the lids would show as white rims when the eyes close. Where the skin covers much of an eye,
     though, the eye of the picture is larger than the head's, and the skin has to carry it.
     """
-    _, label = cv2.connectedComponents(grown(region_mask(portrait, ("eyes", "irises")), -1), connectivity=8)
+    _, label = cv2.connectedComponents(
+        grown(region_mask(portrait, ("eyes", "irises")), _EYE_RIM), connectivity=8
+    )
     number = at_pixels(label, pixels)
     near = np.flatnonzero((number > 0) & (rest > 0.5))
     seen = near[look(seer, points[near], directions[near]).seen > 0]
     place = np.unique(pixels[seen].astype(np.int64) @ [1, label.shape[1]])
     covered = np.bincount(label.ravel()[place], minlength=label.max() + 1) / np.bincount(label.ravel())
-    return (number > 0) & (covered < _MOST_COVERED)[number]
+    most = _MOST_COVERED[bool(portrait.report.get("stylised"))]
+    return (number > 0) & (covered < most)[number]
 
 
 def _prior(head, cavity, socket, palette):
