@@ -122,6 +122,51 @@ def test_the_neck_ends_where_the_matte_ends(head, made):
     assert abs(lowest - cut) < 4
 
 
+def test_a_matte_that_ends_at_the_chin_does_not_pull_it_up(head, made):
+    chin = float(made.portrait.landmarks[152, 1])
+    matte, regions = made.portrait.matte.copy(), made.portrait.regions.copy()
+    matte[int(chin) + 6 :], regions[int(chin) + 6 :] = 0, 0
+    out = swell(head, made.vertices, made.pose.camera, matte, regions)
+    seen = project(out, made.pose.camera)[:, 1]
+    assert abs(project(head.landmarks(out), made.pose.camera)[152, 1] - chin) < 3
+    assert np.percentile(seen[(head.region("neck") > 0.9)], 5) > chin - 10
+
+
+def test_long_hair_hangs_straight_behind(head, made):
+    """Hair down to the bottom at both sides leaves no hollow at the nape."""
+    matte = made.portrait.matte > 0.5
+    columns = np.flatnonzero(matte.any(0))
+    top, bottom = np.flatnonzero(matte.any(1))[[0, -1]]
+    curtain = matte.copy()
+    curtain[(top + bottom) // 2 : bottom, columns[0] : columns[-1]] = True
+    regions = np.where(curtain & ~matte, HAIR, made.portrait.regions).astype(np.uint8)
+    regions[: int(made.portrait.landmarks[10, 1])][matte[: int(made.portrait.landmarks[10, 1])]] = HAIR
+
+    def hollow(vertices):
+        """How far the nape lies before the line from the back of the head to the neck's end, metres."""
+        back = vertices[
+            (np.abs(head.template[:, 0]) < 0.01) & head.part_vertices("skin") & (head.template[:, 2] < -0.06)
+        ]
+        far, low = back[back[:, 2].argmin()], back[back[:, 1].argmin()]
+        below = back[(back[:, 1] < far[1]) & (back[:, 1] > low[1])]
+        share = (far[1] - below[:, 1]) / (far[1] - low[1])
+        return (below[:, 2] - (far[2] + share * (low[2] - far[2]))).max()
+
+    out = swell(head, made.vertices, made.pose.camera, curtain.astype(np.float32), regions)
+    assert hollow(made.vertices) > 0.015
+    assert hollow(out) < 0.75 * hollow(made.vertices)
+
+
+def test_an_ear_far_inside_the_hair_lies_flat(head, made):
+    """Labelled as skin itself, but with hair beyond it over its whole height."""
+    p = wider(made.portrait, 40, HAIR)
+    free = wider(made.portrait, 40, SKIN)
+    bulge = [
+        ear_bulge(head, swell(head, made.vertices, made.pose.camera, q.matte, q.regions)) for q in (free, p)
+    ]
+    assert bulge[1] < 0.6 * bulge[0]
+
+
 def test_the_same_input_gives_the_same_bits(head, made):
     p = wider(made.portrait, 10, HAIR)
     first, second = (swell(head, made.vertices, made.pose.camera, p.matte, p.regions) for _ in range(2))

@@ -18,6 +18,8 @@ from soaplib.render import camera_rotation, project, vertex_normals
 
 _MOST_BEHIND = 0.5  # hair behind the head is at most this thick, over half the head's width
 _FACE_HOLD, _END_HOLD = 0.05, 1.0  # how much the face, and the end of the neck, resist an outline
+_LEAST_NECK = 0.06  # the neck ends this much below the jaw at least, over the face's height
+_ENCLOSED = 0.7  # hair beside an ear over this share of its height hides it
 _PIN = 0.05  # how much what no hair covers keeps its place while hair is made smooth
 
 
@@ -38,7 +40,7 @@ def swell(
     placed = _lay_ears_flat(head, space.seen(vertices), laplacian, regions)
     normal = _normals(placed, faces)
     behind, border = _fields(head, faces, laplacian, normal)
-    placed[:, 1] += (_bottom(matte) - placed[:, 1]) * border
+    placed[:, 1] = _rows_to_matte(head, placed, border, matte)
     frame = Frame.about(head, placed)
     own = Outline.of(seen_faces(placed, faces, matte.shape)[0] >= 0, frame)
     stretch, thickness = own.stretch_to(Outline.of(matte > 0.5, frame), placed, frame)
@@ -72,14 +74,28 @@ class _Space:
 
 
 def _lay_ears_flat(head, placed, laplacian, regions):
-    """Replace an ear that hair covers by the smooth membrane over its rim."""
+    """Replace an ear by the smooth membrane over its rim where hair covers it, or goes on beyond it.
+
+    In the second case the ear may show, but the outline is the hair's: the ear would be drawn out to it.
+    """
     ears = (head.region("ears") > 0.5) & head.part_vertices("skin")
     for side in (1, -1):
         ear = ears & (side * head.template[:, 0] > 0)
         labels = _look_up(regions, placed[ear])
-        if (labels == HAIR).sum() > 0.6 * (labels == SKIN).sum():
+        covered = (labels == HAIR).sum() > 0.6 * (labels == SKIN).sum()
+        if covered or _beside(regions, placed[ear], placed[ears, 0].mean()) > _ENCLOSED:
             placed = harmonic(laplacian, ear, placed)
     return placed
+
+
+def _beside(regions, ear, middle):
+    """The share of hair in a band beside an ear, as tall as it and half as wide, away from the column `middle`."""
+    top, bottom = ear[:, 1].min(), ear[:, 1].max()
+    outward = np.sign(ear[:, 0].mean() - middle)
+    edge = (ear[:, 0] * outward).max() * outward
+    rows, steps = np.mgrid[top:bottom:24j, 0 : (bottom - top) / 2 : 12j]
+    band = np.column_stack([(edge + outward * steps).ravel(), rows.ravel()])
+    return (_look_up(regions, band) == HAIR).mean()
 
 
 def _fields(head, faces, laplacian, normal):
@@ -128,8 +144,18 @@ def _look_up(labels, placed):
     return labels[y, x]
 
 
-def _bottom(matte):
-    return np.flatnonzero(matte.max(1) > 0.5)[-1] + 1.0
+def _rows_to_matte(head, placed, border, matte):
+    """Give each vertex its row (V,) when the neck ends where the matte does, yet never above the jaw.
+
+    A short matte squeezes all that lies below the chin, so that the neck does not fold up into the head.
+    """
+    rows, face = placed[:, 1], head.region("face") > 0.5
+    jaw = rows[face & head.part_vertices("skin")]
+    chin = jaw.max()
+    end = max(np.flatnonzero(matte.max(1) > 0.5)[-1] + 1.0, chin + _LEAST_NECK * np.ptp(jaw))
+    squeeze = min(1.0, (end - chin) / max(rows[border == 1].mean() - chin, 1e-9))
+    rows = np.where(_front(head), rows, np.minimum(rows, chin + squeeze * (rows - chin)))
+    return rows + (end - rows) * border
 
 
 def _normals(placed, faces):
