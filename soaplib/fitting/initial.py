@@ -17,9 +17,8 @@ from soaplib.head.landmarks import (
     RIGHT_IRIS,
 )  # fmt: skip
 
-_NOISE = (
-    0.012  # standard deviation of a landmark over the outer-eye distance, as measured on repeated detections
-)
+# Standard deviation of a landmark over the outer-eye distance, as measured on repeated detections.
+_NOISE = 0.012
 _NOISE_DRAWN = 0.15  # on drawn faces, whose proportions no real head has; `snap_landmarks` does the rest
 _GUESSED = 0.1  # a landmark that nobody gave still has a likely place, warped from a mean face
 _REDUNDANCY = 6.0  # neighbouring landmarks err together: this many count as one

@@ -8,6 +8,7 @@ from soaplib.data import REGIONS
 HAIR, SKIN = REGIONS.index("hair"), REGIONS.index("skin")
 _FACE = [REGIONS.index(name) for name in ("skin", "brows", "eyes", "irises", "lips", "mouth")]
 _BALD = 0.02  # less hair than this, over the area of the face, is none
+_NAPE, _HAIRLINE = 0.72, 0.07  # the height of the nape over the face's, and how much lower its middle lies
 _OUTER = 0.22  # the outer share of a row that tells whether hair hangs there
 
 
@@ -24,19 +25,15 @@ def behind_regions(regions: np.ndarray, matte: np.ndarray) -> np.ndarray:
         return np.where(inside, regions, 0).astype(np.uint8)
     rows, columns = np.nonzero(face)
     top, bottom = rows.min(), rows.max()
-    nape = int(top + 0.72 * (bottom - top))
-    out = np.zeros_like(regions)
+    nape = int(top + _NAPE * (bottom - top))
     hairy = (regions == HAIR).sum() > _BALD * face.sum()
     ends = [_hair_end(regions, inside, side, nape) if hairy else -1 for side in (0, 1)]
-    width = np.arange(regions.shape[1])
-    share = np.clip((width - columns.min()) / max(np.ptp(columns), 1), 0, 1)
+    share = np.clip((np.arange(regions.shape[1]) - columns.min()) / max(np.ptp(columns), 1), 0, 1)
     hair_end = np.maximum(ends[0] * (1 - share) + ends[1] * share, nape if hairy else -1)
-    hair_end += (
-        hairy * 0.07 * (bottom - top) * np.sin(np.pi * share)
-    )  # a nape's hairline is lowest in the middle
-    low = _outer_labels(regions, inside)
-    out[:] = low[:, None]
-    out[np.arange(regions.shape[0])[:, None] <= hair_end[None]] = HAIR
+    # A nape's hairline is lowest in the middle.
+    hair_end += hairy * _HAIRLINE * (bottom - top) * np.sin(np.pi * share)
+    out = np.broadcast_to(_outer_labels(regions, inside)[:, None], regions.shape)
+    out = np.where(np.arange(len(regions))[:, None] <= hair_end, HAIR, out)
     return np.where(inside, out, 0).astype(np.uint8)
 
 

@@ -9,12 +9,10 @@ from soaplib.head import HeadModel, subdivide
 from soaplib.head.cover import behind_regions
 from soaplib.head.swell import swell
 from soaplib.multiview.panorama import Chart, complete
-from soaplib.render import camera_rotation, project, render_views, turn
+from soaplib.render import camera_rotation, project, render_views, turn, vertex_normals
 
-_SURE, _UNSURE = (
-    0.45,
-    0.2,
-)  # cosines of the viewing angle: above, the portrait is taken as it is; below, not at all
+# Cosines of the viewing angle: above the first the portrait is taken as it is, below the second not at all.
+_SURE, _UNSURE = 0.45, 0.2
 _FEATURES = [REGIONS.index(name) for name in ("brows", "eyes", "irises", "lips", "mouth")]
 
 
@@ -55,8 +53,7 @@ def geometric_views(portrait: Portrait, head: HeadModel, pose: HeadPose, size: i
         inside = masks[i] > 0.02
         at = rendering.attributes[i].numpy()[inside] / masks[i][inside][:, None]
         colours, sure = source.look(at[:, :3], at[:, 3:])
-        rows = chart.pixels(at[:, :3])
-        behind = _bilinear(panorama, rows)
+        behind = _bilinear(panorama, chart.pixels(at[:, :3]))
         mixed = sure[:, None] * colours + (1 - sure[:, None]) * behind
         images[i][inside] = masks[i][inside][:, None] * mixed + 1 - masks[i][inside][:, None]
     images[0] = _resized(portrait.image * portrait.matte[..., None] + 1 - portrait.matte[..., None], size)
@@ -83,20 +80,17 @@ class _Source:
     def __init__(self, portrait, vertices, faces, camera):
         self.portrait, self.camera = portrait, camera
         self.rotation = camera_rotation(camera)
-        area = np.cross(
-            vertices[faces[:, 1]] - vertices[faces[:, 0]], vertices[faces[:, 2]] - vertices[faces[:, 0]]
-        )
-        normals = np.zeros_like(vertices)
-        for k in range(3):
-            np.add.at(normals, faces[:, k], area)
-        self.normals = normals / np.maximum(np.linalg.norm(normals, axis=1, keepdims=True), 1e-12)
+        self.normals = vertex_normals(torch.as_tensor(vertices), torch.as_tensor(faces)).numpy()
         size = portrait.image.shape[:2]
         view = render_views(
             torch.as_tensor(vertices, dtype=torch.float32), torch.as_tensor(faces),
             torch.as_tensor(camera, dtype=torch.float32), size,
         )  # fmt: skip
-        depth = view.depth[0].numpy()
-        self.depth = np.where(view.face_ids[0].numpy() >= 0, depth, np.inf)
+        depth = np.where(view.face_ids[0].numpy() >= 0, view.depth[0].numpy(), np.inf)
+        depth = scipy.ndimage.grey_dilation(
+            depth, 3
+        )  # the farther one wherever a pixel straddles two surfaces
+        self.depth = np.where(np.isfinite(depth), depth, -1e9)
         self.margin = 0.006 * np.linalg.norm(camera[0, :3])
         solid = portrait.matte > 0.9
         self.edge = np.clip(scipy.ndimage.distance_transform_edt(solid) / 5 - 0.4, 0, 1)
@@ -106,8 +100,7 @@ class _Source:
         seen = points @ self.camera[:3, :3].T + self.camera[:3, 3]
         cosine = (normals @ self.rotation.T)[:, 2] / np.maximum(np.linalg.norm(normals, axis=1), 1e-9)
         at = seen[:, :2]
-        front = scipy.ndimage.grey_dilation(self.depth, 3)
-        hidden = seen[:, 2] > _nearest(np.where(np.isfinite(front), front, -1e9), at) + self.margin
+        hidden = seen[:, 2] > _nearest(self.depth, at) + self.margin
         sure = np.clip((cosine - _UNSURE) / (_SURE - _UNSURE), 0, 1)
         sure = sure * sure * (3 - 2 * sure) * _bilinear(self.edge[..., None], at)[:, 0] * ~hidden
         return _bilinear(self.portrait.image, at), sure
