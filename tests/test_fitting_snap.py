@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from made_up_portrait import eye_distance, made_up_portrait
 
-from soaplib.fitting.snap import follow_skin, snap_landmarks
+from soaplib.fitting.snap import follow_skin, landmark_trust, snap_landmarks
 from soaplib.head import load_head
 from soaplib.head.landmarks import FACE_OVAL, LEFT_IRIS, RIGHT_IRIS
 from soaplib.render import camera_rotation, project
@@ -63,3 +63,13 @@ def test_parts_follow_the_skin_about_them(head):
     after = np.where(skin[:, None], before * scale + shift, before)
     moved = follow_skin(head, before, after)
     np.testing.assert_allclose(moved, before * scale + shift, atol=1e-9)
+
+
+def test_trust_in_landmarks_by_hand(head):
+    photo = made_up_portrait(head, 128, (0, 0, 0)).portrait
+    drawn = dataclasses.replace(photo, report={"stylised": True})
+    chosen = [1, 33, 13, 10, 468]  # the nose's tip, an eye corner, a lip, the oval, an iris
+    np.testing.assert_allclose(landmark_trust(photo)[chosen], [1, 1, 1, 0.3, 0])
+    np.testing.assert_allclose(landmark_trust(drawn)[chosen], [0.1, 1, 1, 0.3, 0])
+    unknown = dataclasses.replace(photo, landmark_weights=np.zeros(478, np.float32))
+    assert not landmark_trust(unknown).any()

@@ -10,9 +10,8 @@ import torch
 from soaplib.data import REGIONS, Geometry, HeadPose, Portrait, Views
 from soaplib.errors import UserError
 from soaplib.fitting.posing import Posing
-from soaplib.fitting.snap import follow_skin, snap_landmarks
+from soaplib.fitting.snap import follow_skin, landmark_trust, snap_landmarks
 from soaplib.head import HeadModel, subdivide
-from soaplib.head.landmarks import FACE_OVAL, LEFT_IRIS, RIGHT_IRIS
 from soaplib.head.laplacian import factorised, uniform_laplacian
 from soaplib.head.swell import swell
 from soaplib.render import mesh_edges, project, render_views
@@ -145,9 +144,7 @@ class _Energy:
         self.shares = torch.as_tensor(head.landmark_weights)[..., None]
         self.camera = torch.as_tensor(pose.camera[:2], dtype=torch.float32)
         self.targets = torch.as_tensor(portrait.landmarks, dtype=torch.float32)
-        weights = torch.as_tensor(portrait.landmark_weights, dtype=torch.float32).clone()
-        weights[list(FACE_OVAL)] *= 0.3
-        weights[list(LEFT_IRIS + RIGHT_IRIS)] = 0
+        weights = torch.as_tensor(landmark_trust(portrait), dtype=torch.float32)
         self.landmark_weights = weights / weights.sum().clamp(min=1)
         self.half = portrait.image.shape[0] / 2
         inner = (head.region("mouth_cavity") > 0.5) | (head.region("eye_sockets") > 0.5)

@@ -5,7 +5,15 @@ import scipy.sparse as sp
 
 from soaplib.data import Portrait
 from soaplib.head import HeadModel
-from soaplib.head.landmarks import FACE_OVAL, LEFT_IRIS, RIGHT_IRIS
+from soaplib.head.landmarks import (
+    FACE_OVAL,
+    INNER_LIPS,
+    LEFT_EYE,
+    LEFT_IRIS,
+    OUTER_LIPS,
+    RIGHT_EYE,
+    RIGHT_IRIS,
+)
 from soaplib.head.laplacian import factorised, uniform_laplacian
 from soaplib.render import camera_rotation
 
@@ -20,9 +28,7 @@ def snap_landmarks(
     One sparse solve of min |L d|^2 stiffness + sum w |landmark(x + d) - target|^2 for the displacement d
     (bi-Laplacian; Sorkine et al. 2004). Depth stays. Eyes, teeth and tongue move with the skin about them.
     """
-    weights = portrait.landmark_weights.astype(np.float64).copy()
-    weights[list(FACE_OVAL)] *= 0.3  # on the oval MediaPipe guesses; the silhouette is better there
-    weights[list(LEFT_IRIS + RIGHT_IRIS)] = 0
+    weights = landmark_trust(portrait)
     corners, share = head.faces[head.landmark_faces], head.landmark_weights.astype(np.float64)
     count = len(vertices)
     rows = np.repeat(np.arange(len(corners)), 3)
@@ -37,6 +43,21 @@ def snap_landmarks(
     scale = np.linalg.norm(camera[0, :3])
     moved = (plane * [1, -1] / scale) @ axes[:2]
     return follow_skin(head, vertices, vertices + np.where(skin[:, None], moved, 0))
+
+
+def landmark_trust(portrait: Portrait) -> np.ndarray:
+    """Tell how much each landmark (478,) float64 counts when the surface is brought onto the picture's.
+
+    On the oval MediaPipe guesses; the silhouette is better there. The irises are no skin. In drawn faces what
+    lies between eyes, lips and oval is guessed too, and would fold a nose into the lip below it.
+    """
+    weights = portrait.landmark_weights.astype(np.float64)
+    if portrait.report.get("stylised"):
+        sharp = np.isin(np.arange(len(weights)), LEFT_EYE + RIGHT_EYE + INNER_LIPS + OUTER_LIPS + FACE_OVAL)
+        weights = np.where(sharp, weights, 0.1 * weights)
+    weights[list(FACE_OVAL)] *= 0.3
+    weights[list(LEFT_IRIS + RIGHT_IRIS)] = 0
+    return weights
 
 
 def follow_skin(head: HeadModel, before: np.ndarray, after: np.ndarray) -> np.ndarray:
