@@ -121,6 +121,8 @@ def _detail(image, source):
     weight = cv2.GaussianBlur(source.astype(np.float32), (0, 0), _FINE) + 1e-6
     shade = cv2.GaussianBlur(image * source[..., None].astype(np.float32), (0, 0), _FINE) / weight[..., None]
     detail = np.where(source[..., None], image - shade, 0).astype(np.float32)
+    usual = 4.0 * np.median(np.abs(detail[source]), axis=0) + 1e-3  # an emblem or a jewel is not strewn about
+    detail = np.clip(detail, -usual, usual)
     inner = scipy.ndimage.distance_transform_edt(source)
     cell = next((c for c in _CELLS if (inner > c).sum() >= 40), None)
     if cell is None:

@@ -21,9 +21,9 @@ _COLOUR = (26, 18, 15)
 def lashes_part(head: HeadModel, eyes: Eyes) -> Part:
     """Grow the upper lashes of both eyes as a part "lashes" with a texture that is clear between the hairs.
 
-    Each lash stands on the edge of the lid, where the landmarks of the upper lid lie. Open, it runs forward and curls up; in a full blink it points forward and
-    down, and every action turns it by the share of a blink that it makes at its root. Morphs of the roots are
-    those of the edge, so lashes never leave the lid.
+    Each lash stands on the edge of the lid, where the landmarks of the upper lid lie. Open, it runs forward and curls
+    up; in a full blink it points forward and down, and every action turns it by the share of a blink that it makes at
+    its root. Morphs of the roots are those of the edge, so lashes never leave the lid.
     """
     names = list(head.expression_names)
     sides = []
