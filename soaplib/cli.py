@@ -43,7 +43,9 @@ def _parser() -> argparse.ArgumentParser:
     commands = parser.add_subparsers(title="commands", required=True, metavar="COMMAND")
 
     run = commands.add_parser("run", help="make an avatar of a portrait", description=_run.__doc__)
-    run.add_argument("portrait", metavar="PORTRAIT", help="image file, or the name of a sample: astronaut, hopper")
+    run.add_argument(
+        "portrait", metavar="PORTRAIT", help="image file, or the name of a sample: astronaut, hopper"
+    )
     run.add_argument("--run-dir", type=pathlib.Path, help=f"folder of the run [{RUNS}/<name of the picture>]")
     run.add_argument("--profile", default="standard", help="standard, or draft for a quick look [standard]")
     run.add_argument(

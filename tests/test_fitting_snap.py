@@ -69,7 +69,7 @@ def test_trust_in_landmarks_by_hand(head):
     photo = made_up_portrait(head, 128, (0, 0, 0)).portrait
     drawn = dataclasses.replace(photo, report={"stylised": True})
     chosen = [1, 33, 13, 10, 468]  # the nose's tip, an eye corner, a lip, the oval, an iris
-    np.testing.assert_allclose(landmark_trust(photo)[chosen], [1, 1, 1, 0.3, 0])
+    np.testing.assert_allclose(landmark_trust(photo)[chosen], [1, 5, 5, 0.3, 0])
     np.testing.assert_allclose(landmark_trust(drawn)[chosen], [0.1, 1, 1, 0.3, 0])
     unknown = dataclasses.replace(photo, landmark_weights=np.zeros(478, np.float32))
     assert not landmark_trust(unknown).any()

@@ -48,13 +48,17 @@ def snap_landmarks(
 def landmark_trust(portrait: Portrait) -> np.ndarray:
     """Tell how much each landmark (478,) float64 counts when the surface is brought onto the picture's.
 
-    On the oval MediaPipe guesses; the silhouette is better there. The irises are no skin. In drawn faces what
-    lies between eyes, lips and oval is guessed too, and would fold a nose into the lip below it.
+    On the oval MediaPipe guesses; the silhouette is better there. The irises are no skin. In photographs the contours
+    of eyes and lips are the sharpest, and blinks and words are judged there. In drawn faces what lies between eyes,
+    lips and oval is guessed too, and would fold a nose into the lip below it.
     """
     weights = portrait.landmark_weights.astype(np.float64)
     if portrait.report.get("stylised"):
         sharp = np.isin(np.arange(len(weights)), LEFT_EYE + RIGHT_EYE + INNER_LIPS + OUTER_LIPS + FACE_OVAL)
         weights = np.where(sharp, weights, 0.1 * weights)
+    else:
+        weights[list(LEFT_EYE + RIGHT_EYE + INNER_LIPS)] *= 5
+        weights[list(OUTER_LIPS)] *= 2
     weights[list(FACE_OVAL)] *= 0.3
     weights[list(LEFT_IRIS + RIGHT_IRIS)] = 0
     return weights

@@ -119,11 +119,8 @@ class HeadModel(Stored):
 
         template = carry(self.template)
         part = self.part[np.asarray(binding.argmax(axis=1)).ravel()]
-        where = self.landmarks(self.template)
-        from soaplib.head.surface import closest_points
-
         faces = split_quads(quads)
-        landmark_faces, landmark_weights = closest_points(where, template, faces)
+        landmark_faces, landmark_weights = _carried_landmarks(self, binding, template, faces)
         return dataclasses.replace(
             self, template=template, quads=quads, uv=uv, uv_quads=uv_quads, shape_basis=carry(self.shape_basis),
             expression_basis=carry(self.expression_basis), pose_basis=carry(self.pose_basis),
@@ -172,6 +169,31 @@ def split_quads(quads: np.ndarray) -> np.ndarray:
     """Split (Q, 4) quads into (F, 3) triangles, first halves first; a repeated last corner gives one triangle."""
     second = quads[:, [0, 2, 3]]
     return np.concatenate([quads[:, :3], second[quads[:, 2] != quads[:, 3]]]).astype(np.int32)
+
+
+def _carried_landmarks(head, binding, template, faces):
+    """Find each landmark on the new surface: its nearest point on triangles bound to the old triangle's corners.
+
+    Without that bound the inner points of closed lips, which lie on both lips at once, would change sides.
+    """
+    from soaplib.head.surface import closest_points
+
+    where = head.landmarks(head.template)
+    corners = head.faces[head.landmark_faces]
+    ids, weights = np.zeros(len(where), np.int32), np.zeros((len(where), 3), np.float32)
+    by_corner = binding.tocsc()
+    of_vertex = sp.csr_matrix((np.ones(faces.size), (faces.ravel(), np.repeat(np.arange(len(faces)), 3))))
+    share = np.zeros(len(template))
+    for k, old in enumerate(corners):
+        columns = by_corner[:, old]
+        np.add.at(share, columns.indices, columns.data)
+        bound = columns.indices[share[columns.indices] > 0.1]
+        near = np.unique(of_vertex[bound].indices)
+        near = near[(share[faces[near]] > 0.1).all(axis=1)]
+        share[columns.indices] = 0
+        found, weight = closest_points(where[k : k + 1], template, faces[near])
+        ids[k], weights[k] = near[found[0]], weight[0]
+    return ids, weights
 
 
 def _carried_regressor(regressor: np.ndarray, binding: sp.csr_matrix) -> np.ndarray:

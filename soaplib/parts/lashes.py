@@ -35,9 +35,10 @@ def lashes_part(head: HeadModel, eyes: Eyes) -> Part:
     vertices, morphs, weights, uv, faces = (np.concatenate(parts) for parts in zip(*sides, strict=True))
     faces[len(faces) // 2 :] += len(vertices) // 2
     return Part(
-        name="lashes", vertices=vertices.astype(np.float32), normals=_forward(vertices, eyes), faces=faces.astype(np.int32),
-        uv=uv.astype(np.float32), texture=lash_texture(), skin_weights=weights.astype(np.float32),
-        morphs=np.ascontiguousarray(morphs.transpose(2, 0, 1), np.float32), roughness=0.9, alpha=True, double_sided=True,
+        name="lashes", vertices=vertices.astype(np.float32), normals=_forward(vertices, eyes),
+        faces=faces.astype(np.int32), uv=uv.astype(np.float32), texture=lash_texture(),
+        skin_weights=weights.astype(np.float32), morphs=np.ascontiguousarray(morphs.transpose(2, 0, 1), np.float32),
+        roughness=0.9, alpha=True, double_sided=True,
     )  # fmt: skip
 
 
