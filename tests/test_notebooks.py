@@ -13,7 +13,9 @@ from soaplib.runs.stages import read_notebook
 NAMES = ("00_tour", *STAGES)
 LONGEST_CELL = 25
 OWN_PARAMETERS = 5
-NEVER = re.compile(r"^\s*[!%]|sys\.path|os\.chdir|(?<![\w.])input\(|autoreload|pip install|allow_pickle", re.MULTILINE)
+NEVER = re.compile(
+    r"^\s*[!%]|sys\.path|os\.chdir|(?<![\w.])input\(|autoreload|pip install|allow_pickle", re.MULTILINE
+)
 
 
 @pytest.fixture(params=NAMES)

@@ -100,6 +100,16 @@ class Stage:
         self._notes.append(str(sentence))
         print(sentence)
 
+    def expect(self, condition: bool, sentence: str) -> bool:
+        """Note the sentence where something that holds for most portraits does not hold for this one.
+
+        For checks of the picture's own nature or of quality: an odd portrait must still become an avatar. What must
+        hold for every input is an `assert`. Returns the condition.
+        """
+        if not condition:
+            self.note(f"Unusual: {sentence}")
+        return bool(condition)
+
     def progress(self, label: str):
         """Return a function of (steps done, steps in all) that draws a progress bar: for long work."""
         from tqdm.std import tqdm  # tqdm.auto would become a widget, which shows nothing without a kernel
