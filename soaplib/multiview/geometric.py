@@ -120,6 +120,7 @@ def _panorama(chart, source, vertices, faces):
     near_labels = _nearest(_filled(regions), pixels).reshape(known.shape)
     labels = np.where(toward > -0.15, near_labels, _nearest(_filled(far), pixels).reshape(known.shape))
     labels = np.where(np.isin(labels, _FEATURES), REGIONS.index("skin"), labels)
+    labels = _filled(np.where(covered, labels, 0))  # the map's upper rim, past the crown, is no surface
     featureless = known & ~np.isin(near_labels, _FEATURES)
     done = complete(np.where(known[..., None], colours, 0), featureless, labels)
     return np.where(known[..., None], colours, done)
