@@ -11,7 +11,7 @@ from scipy.spatial.transform import Rotation
 from soaplib.fitting import fit_head
 from soaplib.fitting.initial import _bounded_least_squares
 from soaplib.head import load_head
-from soaplib.head.landmarks import LEFT_EYE, OUTER_LIPS
+from soaplib.landmarks import LEFT_EYE, OUTER_LIPS
 from soaplib.render import camera_rotation, project
 
 

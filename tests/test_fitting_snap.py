@@ -8,7 +8,7 @@ from made_up_portrait import eye_distance, made_up_portrait
 
 from soaplib.fitting.snap import follow_skin, landmark_trust, snap_landmarks
 from soaplib.head import load_head
-from soaplib.head.landmarks import FACE_OVAL, LEFT_IRIS, RIGHT_IRIS
+from soaplib.landmarks import FACE_OVAL, LEFT_IRIS, RIGHT_IRIS
 from soaplib.render import camera_rotation, project
 
 

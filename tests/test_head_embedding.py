@@ -5,7 +5,7 @@ import pytest
 
 from soaplib.head import load_head
 from soaplib.head.embedding import measure_embedding
-from soaplib.head.landmarks import INNER_LIPS, LEFT_EYE, RIGHT_EYE
+from soaplib.landmarks import INNER_LIPS, LEFT_EYE, RIGHT_EYE
 
 
 def _places(head, faces, weights):

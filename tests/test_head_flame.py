@@ -14,8 +14,8 @@ from made_up_flame import flame_arrays
 from soaplib.errors import UserError
 from soaplib.head import load_flame, load_head
 from soaplib.head.flame import _read
-from soaplib.head.landmarks import FACE_OVAL, INNER_LIPS, LEFT_EYE, OUTER_LIPS
 from soaplib.head.pickles import read_arrays
+from soaplib.landmarks import FACE_OVAL, INNER_LIPS, LEFT_EYE, OUTER_LIPS
 
 
 @pytest.fixture(scope="module")

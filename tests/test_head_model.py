@@ -7,10 +7,10 @@ from scipy.spatial.transform import Rotation
 
 from soaplib.data import JOINT_NAMES
 from soaplib.head import HeadModel, load_head
-from soaplib.head.landmarks import FACE_OVAL, IBUG68, INNER_LIPS, LEFT_EYE, OUTER_LIPS, RIGHT_EYE
 from soaplib.head.model import HeadTensors, split_quads
 from soaplib.head.skinning import rotation_matrices
 from soaplib.head.surface import closest_points
+from soaplib.landmarks import FACE_OVAL, IBUG68, INNER_LIPS, LEFT_EYE, OUTER_LIPS, RIGHT_EYE
 
 
 @pytest.fixture(scope="module")

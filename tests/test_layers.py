@@ -4,7 +4,7 @@ import ast
 
 import pytest
 
-BASE = {"data", "storage", "errors"}
+BASE = {"data", "storage", "errors", "landmarks"}
 STAGES = {"portrait", "multiview", "fitting", "parts", "texture", "animation"}
 TOP = {"runs", "viewing", "cli"}
 MAY_IMPORT = (

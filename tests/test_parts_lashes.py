@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from soaplib.head import load_head, subdivide
-from soaplib.head.landmarks import LEFT_EYE
+from soaplib.landmarks import LEFT_EYE
 from soaplib.parts import fit_eyes, fit_lids, lashes_part
 
 

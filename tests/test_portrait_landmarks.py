@@ -8,10 +8,9 @@ import pytest
 from skimage import data
 
 from soaplib.errors import UserError
+from soaplib.landmarks import FACE_OVAL, IBUG68
 from soaplib.portrait import NAMED_POINTS, NEEDED_POINTS, detect_landmarks, read_landmarks
 from soaplib.portrait.face import (
-    FACE_OVAL,
-    LANDMARKS_68,
     LEFT_EYE,
     RIGHT_EYE,
     eye_distance,
@@ -57,9 +56,9 @@ def test_left_and_right_index_lists_mirror_each_other():
     swap = mirror()
     assert [swap[i] for i in RIGHT_EYE] == list(LEFT_EYE)
     assert {swap[i] for i in FACE_OVAL} == set(FACE_OVAL)
-    jaw = LANDMARKS_68[:17]
+    jaw = IBUG68[:17]
     assert [swap[i] for i in jaw] == list(jaw[::-1])
-    assert len(set(LANDMARKS_68)) == 68
+    assert len(set(IBUG68)) == 68
 
 
 @pytest.mark.parametrize("angles", [(0, 0, 0), (30, 0, 0), (0, 20, 0), (0, 0, 25), (-20, 10, -15)])
@@ -162,9 +161,9 @@ def test_few_points_of_a_turned_mean_face_give_all_of_it(tmp_path, angles):
 
 
 def test_68_and_478_landmarks(tmp_path, found):
-    body = found[0][list(LANDMARKS_68)].tolist()
+    body = found[0][list(IBUG68)].tolist()
     points, weights = read_landmarks(_write(tmp_path, {"landmarks68": body}))
-    np.testing.assert_allclose(points[list(LANDMARKS_68)], body, atol=1e-3)
+    np.testing.assert_allclose(points[list(IBUG68)], body, atol=1e-3)
     assert weights.sum() == 68
     points, weights = read_landmarks(_write(tmp_path, {"landmarks478": found[0].tolist()}))
     np.testing.assert_allclose(points, found[0], atol=1e-4)

@@ -8,9 +8,10 @@ from skimage import data
 
 from soaplib.data import REGIONS, Portrait
 from soaplib.errors import UserError
+from soaplib.landmarks import IBUG68
 from soaplib.portrait import Picture, make_portrait, read_picture
 from soaplib.portrait.crop import Box, box_to_picture, cut_matte, cut_row, head_box, take, to_box
-from soaplib.portrait.face import LANDMARKS_68, mean_face
+from soaplib.portrait.face import mean_face
 from soaplib.portrait.matte import closed_form_matte, foreground_colours, keep_connected
 
 
@@ -71,7 +72,7 @@ def test_regions_are_where_a_person_sees_them(portrait):
 
 
 def test_the_cut_is_where_soap_cuts(portrait):
-    rows = portrait.landmarks[list(LANDMARKS_68), 1]
+    rows = portrait.landmarks[list(IBUG68), 1]
     row = rows.max() + 0.2 * (rows.max() - rows.min())
     assert cut_row(portrait.landmarks) == pytest.approx(row)
     assert portrait.matte[int(row) + 3 :].max() == 0 and portrait.matte[int(row) - 4].max() > 0.9
@@ -126,7 +127,7 @@ def test_landmarks_by_hand_serve_where_no_face_is_seen():
     cv2.ellipse(rgb, (130, 150), (70, 95), 0, 0, 360, (0.9, 0.6, 0.5), -1, cv2.LINE_AA)
     points = _face(90, (130, 130))
     weights = np.zeros(478, np.float32)
-    weights[list(LANDMARKS_68)] = 1
+    weights[list(IBUG68)] = 1
     portrait = make_portrait(Picture(rgb, None, (520, 600)), (2 * points, weights))
     assert portrait.report["landmarks"] == "file" and portrait.report["matte"] == "background"
     np.testing.assert_array_equal(portrait.landmark_weights, weights)

@@ -4,7 +4,8 @@ import cv2
 import numpy as np
 import pytest
 
-from soaplib.portrait.face import FACE_OVAL, LEFT_EYE, LIPS_OUTER, RIGHT_EYE, mean_face
+from soaplib.landmarks import FACE_OVAL
+from soaplib.portrait.face import LEFT_EYE, LIPS_OUTER, RIGHT_EYE, mean_face
 from soaplib.portrait.stylised import part_contrast, snap_parts
 
 SIZE, CENTRE = 110, np.array([200.0, 170.0])

@@ -123,3 +123,17 @@ def test_nothing_that_does_not_belong_is_tracked(root):
 def test_ci_runs_the_tests(root):
     script = root / ".ci" / "run"
     assert script.stat().st_mode & 0o111 and "make test" in script.read_text()
+
+
+def test_python_in_the_readme_names_what_exists(root):
+    """Imports of the README's snippets resolve, and every soaplib path that it links is there."""
+    text = (root / "README.md").read_text()
+    blocks = re.findall(r"```python\n(.*?)```", text, re.DOTALL)
+    assert blocks
+    for block in blocks:
+        tree = ast.parse(block)
+        imports = [node for node in tree.body if isinstance(node, ast.ImportFrom)]
+        exec(compile(ast.Module(imports, []), "README.md", "exec"), {})
+    for link in re.findall(r"\]\(((?!http)[^)#]+)\)", text):
+        assert (root / link).exists(), f"README.md links {link}, which is not there"
+    assert "make avatar" in text and "make test" in text and "@@" not in text

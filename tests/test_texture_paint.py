@@ -10,7 +10,7 @@ import torch
 
 from soaplib.data import REGIONS, VIEW_YAWS, HeadPose, Portrait, Views
 from soaplib.head import load_head
-from soaplib.head.landmarks import FACE_OVAL
+from soaplib.landmarks import FACE_OVAL
 from soaplib.parts import place_parts
 from soaplib.render import clip_positions, interpolate, orthographic, project, rasterize, render_views, turn
 from soaplib.texture import iris_from_portrait, paint

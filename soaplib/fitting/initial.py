@@ -6,7 +6,7 @@ from scipy.spatial.transform import Rotation
 
 from soaplib.data import HeadPose, Portrait
 from soaplib.head import HeadModel
-from soaplib.head.landmarks import (
+from soaplib.landmarks import (
     FACE_OVAL,
     INNER_LIPS,
     LEFT_EYE,

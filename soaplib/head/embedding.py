@@ -12,9 +12,9 @@ import scipy.ndimage
 import scipy.optimize
 import torch
 
-from soaplib.head.landmarks import INNER_LIPS, LEFT_EYE, LEFT_IRIS, RIGHT_EYE, RIGHT_IRIS
 from soaplib.head.model import HeadModel
 from soaplib.head.surface import closest_points
+from soaplib.landmarks import INNER_LIPS, LEFT_EYE, LEFT_IRIS, RIGHT_EYE, RIGHT_IRIS
 
 _SIZE = 512
 _MIRRORED = 12  # pictures shown mirrored too, to learn which landmarks are partners

@@ -7,8 +7,8 @@ import scipy.sparse as sp
 import torch
 
 from soaplib.data import JOINT_PARENTS
-from soaplib.head.landmarks import IBUG68
 from soaplib.head.skinning import linear_blend_skinning, rotation_matrices
+from soaplib.landmarks import IBUG68
 from soaplib.storage import Stored
 
 

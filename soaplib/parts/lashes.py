@@ -5,7 +5,7 @@ import scipy.interpolate
 
 from soaplib.data import Part
 from soaplib.head import HeadModel
-from soaplib.head.landmarks import LEFT_EYE, RIGHT_EYE
+from soaplib.landmarks import LEFT_EYE, RIGHT_EYE
 from soaplib.parts.eyes import Eyes
 
 _LENGTH = 0.16  # of the width of the eye's opening, in the middle of the lid

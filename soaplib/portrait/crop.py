@@ -5,7 +5,7 @@ import dataclasses
 import cv2
 import numpy as np
 
-from soaplib.portrait.face import LANDMARKS_68
+from soaplib.landmarks import IBUG68
 from soaplib.portrait.matte import keep_connected
 
 _BELOW_CHIN = 0.2
@@ -28,7 +28,7 @@ def cut_row(landmarks: np.ndarray) -> float:
 
     Source: SOAP's process.py, `shoulder_size`.
     """
-    rows = landmarks[list(LANDMARKS_68), 1]
+    rows = landmarks[list(IBUG68), 1]
     return float(rows.max() + _BELOW_CHIN * (rows.max() - rows.min()))
 
 
@@ -53,7 +53,7 @@ def _bust(landmarks, row, height):
     SOAP keeps whole shoulders; they become thin plates on a head's neck.
     """
     face = landmarks[:, 0].max() - landmarks[:, 0].min()
-    start = landmarks[list(LANDMARKS_68), 1].max() - 0.1 * face
+    start = landmarks[list(IBUG68), 1].max() - 0.1 * face
     down = np.clip((np.arange(height) + 0.5 - start) / max(row - start, 1.0), 0, 1)
     return np.where(down > 0, _BUST * face * (1 - 0.45 * down**3), np.inf)
 

@@ -19,7 +19,8 @@ import numpy as np
 from scipy.interpolate import RBFInterpolator
 
 from soaplib.errors import UserError
-from soaplib.portrait.face import LANDMARKS_68, LEFT_IRIS, RIGHT_IRIS, head_frame, mean_face
+from soaplib.landmarks import IBUG68, LEFT_IRIS, RIGHT_IRIS
+from soaplib.portrait.face import head_frame, mean_face
 
 NAMED_POINTS = {
     "right_eye_outer": 33, "right_eye_inner": 133, "right_eye_upper": 159, "right_eye_lower": 145, "right_iris": 468,
@@ -94,7 +95,7 @@ def _parse(name: str, value: dict) -> tuple[np.ndarray, np.ndarray]:
         came = f"{len(body)} entries" if isinstance(body, list) else type(body).__name__
         raise UserError(f'"{keys[0]}" in {name} must be a list of {count} points [x, y], but is {came}.')
     given = np.array([_pair(name, f"point {i}", pair) for i, pair in enumerate(body)])
-    return np.array(LANDMARKS_68 if count == 68 else range(count)), given
+    return np.array(IBUG68 if count == 68 else range(count)), given
 
 
 def _parse_named(name: str, body) -> tuple[np.ndarray, np.ndarray]:

@@ -5,7 +5,7 @@ import numpy as np
 import scipy.ndimage as ndi
 import scipy.sparse as sp
 
-from soaplib.portrait.face import FACE_OVAL
+from soaplib.landmarks import FACE_OVAL
 from soaplib.portrait.models import segment_person
 
 _SOLVE_SIDE = 512

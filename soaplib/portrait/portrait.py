@@ -5,8 +5,9 @@ import numpy as np
 
 from soaplib.data import REGIONS, Portrait
 from soaplib.errors import UserError
+from soaplib.landmarks import FACE_OVAL
 from soaplib.portrait.crop import Box, box_to_picture, cut_matte, head_box, take, to_box
-from soaplib.portrait.face import FACE_OVAL, eye_distance, head_angles, head_frame
+from soaplib.portrait.face import eye_distance, head_angles, head_frame
 from soaplib.portrait.landmarks import detect_landmarks
 from soaplib.portrait.matte import coarse_matte, foreground_colours, refine_matte
 from soaplib.portrait.picture import Picture

@@ -8,17 +8,8 @@ import numpy as np
 import scipy.ndimage as ndi
 
 from soaplib.data import REGIONS
-from soaplib.portrait.face import (
-    FACE_OVAL,
-    LEFT_BROW,
-    LEFT_EYE,
-    LEFT_IRIS,
-    LIPS_INNER,
-    LIPS_OUTER,
-    RIGHT_BROW,
-    RIGHT_EYE,
-    RIGHT_IRIS,
-)
+from soaplib.landmarks import FACE_OVAL, LEFT_IRIS, RIGHT_IRIS
+from soaplib.portrait.face import LEFT_BROW, LEFT_EYE, LIPS_INNER, LIPS_OUTER, RIGHT_BROW, RIGHT_EYE
 
 _LABEL = {name: i for i, name in enumerate(REGIONS)}
 _BINS = (16, 12, 12, 4)

@@ -9,16 +9,14 @@ import cv2
 import numpy as np
 from scipy.interpolate import RBFInterpolator
 
+from soaplib.landmarks import FACE_OVAL, LEFT_IRIS, RIGHT_IRIS
 from soaplib.portrait.face import (
-    FACE_OVAL,
     LEFT_BROW,
     LEFT_EYE,
-    LEFT_IRIS,
     LIPS_INNER,
     LIPS_OUTER,
     RIGHT_BROW,
     RIGHT_EYE,
-    RIGHT_IRIS,
     eye_distance,
 )
 
