@@ -28,6 +28,11 @@ $(READY): pyproject.toml constraints.txt
 	@# torch first and alone, so that nothing else has a say in which build of it comes.
 	$(BIN)/python -m pip install --quiet torch==2.13.0
 	$(BIN)/python -m pip install --quiet -c constraints.txt -e ".[test]"
+	@# OpenCV's wheel wants two libraries of the system, which bare containers lack.
+	@$(BIN)/python -c "import cv2" 2>/dev/null \
+		|| { test "$$(id -u)" = 0 && command -v apt-get >/dev/null 2>&1 \
+			&& apt-get update -qq && apt-get install -qq -y --no-install-recommends libgl1 libglib2.0-0 >/dev/null; } \
+		|| echo "OpenCV does not load; on Debian or Ubuntu: sudo apt-get install libgl1 libglib2.0-0"
 	$(BIN)/soap doctor --build
 	@touch $@
 
