@@ -10,6 +10,7 @@ from soaplib.parts.eyes import Eyes
 
 _LENGTH = 0.16  # of the width of the eye's opening, in the middle of the lid
 _START = 0.05  # share of the lid, from the inner corner, that bears no lashes
+_FANNED = 1.25  # closed, lashes are seen along more of their length: they lie on the cheek and do not curl
 _LIFT = 7e-4  # metres off the skin
 _ROWS = 4
 _COLUMNS = 28
@@ -64,7 +65,7 @@ def _fringe(head, upper, centre, blink, k):
     share = np.clip(share, -0.3, 1.0)
     step = np.linspace(0, 1, _ROWS)
     opened = _lash(root - centre, step, length, 0.25, 0.85)
-    closed = _lash(root + closing - centre, step, length, -0.75, -0.9)
+    closed = _lash(root + closing - centre, step, _FANNED * length, -0.75, -0.9)
     vertices = root[:, None] + _LIFT * _unit(root - centre)[:, None] + opened
     morphs = moves[:, None] + (closed - opened)[..., None] * share[:, None, None]
     uv = np.stack(np.broadcast_arrays(at[:, None], step[None]), -1)
@@ -94,7 +95,7 @@ def lash_texture() -> np.ndarray:
     rng = np.random.default_rng(11)
     v = (1 - (np.arange(height) + 0.5) / height)[:, None]
     u = ((np.arange(width) + 0.5) / width)[None, :]
-    cover = np.clip(1.6 - v / 0.2, 0, 1) * np.ones_like(u)  # the dark line of the roots
+    cover = np.clip(1.6 - v / 0.3, 0, 1) * np.ones_like(u)  # the dark line of the roots
     roots = np.linspace(0.0, 1.0, _STRANDS) + rng.uniform(-0.5, 0.5, _STRANDS) / _STRANDS
     for root, tip in zip(roots, rng.uniform(0.65, 1.0, _STRANDS), strict=True):
         lean = 0.05 * (root - 0.35) + rng.uniform(-0.012, 0.012)
