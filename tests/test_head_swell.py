@@ -109,7 +109,7 @@ def test_ears_lie_flat_under_hair_alone(head, made):
         ear_bulge(head, swell(head, made.vertices, made.pose.camera, p.matte, p.regions))
         for p in (free, covered)
     ]
-    assert bulge[1] < 0.6 * bulge[0]
+    assert bulge[1] < 0.8 * bulge[0]
 
 
 def test_the_neck_ends_where_the_matte_ends(head, made):
@@ -164,7 +164,7 @@ def test_an_ear_far_inside_the_hair_lies_flat(head, made):
     bulge = [
         ear_bulge(head, swell(head, made.vertices, made.pose.camera, q.matte, q.regions)) for q in (free, p)
     ]
-    assert bulge[1] < 0.6 * bulge[0]
+    assert bulge[1] < 0.8 * bulge[0]
 
 
 def test_the_same_input_gives_the_same_bits(head, made):
