@@ -7,6 +7,7 @@ from scipy.spatial import ConvexHull, cKDTree
 
 from soaplib.head import HeadModel
 from soaplib.parts.rims import cavity_quads, mouth_rim
+from soaplib.parts.smoothstep import smoothstep
 
 HALF_ARCH = 0.065
 """Metres: the widths of an adult's eight upper teeth of one side (Wheeler's Dental Anatomy); sizes scale to it."""
@@ -60,7 +61,7 @@ def fit_arch(head: HeadModel) -> DentalArch:
     unit = _length(curve) / 2 / HALF_ARCH
     side = np.linspace(-1, 1, _SAMPLES)
     plane = stomion + _rise(strips, side)
-    front = _step(0.62, 0.28, np.abs(side))
+    front = smoothstep(0.62, 0.28, np.abs(side))
     edge_upper = plane + unit * (0.3e-3 - (_UPPER_SHOWN + 0.3e-3) * front)
     edge_lower = plane - unit * (0.3e-3 + (_LOWER_SHOWN - 0.3e-3) * front)
     walls = _walls(head, template)
@@ -155,8 +156,3 @@ def _beside(curve, walls, edge, unit):
     out = ((walls[:, [0, 2]] - curve[nearest]) * curve_normals(curve)[nearest]).sum(1)
     above = walls[:, 1] - edge[nearest]
     return out, (above > -_BAND[1] * unit) & (above < _BAND[0] * unit) & (out > -6e-3 * unit), nearest
-
-
-def _step(low, high, value):
-    t = np.clip((value - low) / (high - low), 0, 1)
-    return t * t * (3 - 2 * t)

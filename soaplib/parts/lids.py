@@ -9,6 +9,7 @@ from soaplib.head import HeadModel
 from soaplib.parts.eyes import CLEARANCE, Eyes
 from soaplib.parts.rims import eye_rims
 from soaplib.parts.rings import Rings, rings_around
+from soaplib.parts.smoothstep import smoothstep
 
 _SOFTNESS = 2e-4
 _LOWER_SHARE = 0.15
@@ -54,7 +55,7 @@ def _own_side(template, eyes, name):
     """1 on the side of the eye that the action names, 0 on the other: the head model's blinks reach both sockets."""
     apart = eyes.centres[0, 0] - eyes.centres[1, 0]
     across = (template[:, 0] - eyes.centres[:, 0].mean()) / apart * (1 if name.endswith("Left") else -1)
-    return _step(-0.1, 0.1, across)
+    return smoothstep(-0.1, 0.1, across)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -82,7 +83,7 @@ class _Lid:
         far, near = cKDTree(template[rim]).query(template[ids], k=6)
         share = 1 / (far + 2e-4) ** 2
         share /= share.sum(1, keepdims=True)
-        falloff = _step(0.45 * width, 0.05 * width, far[:, 0])
+        falloff = smoothstep(0.45 * width, 0.05 * width, far[:, 0])
         falloff[lashes[ids]] = 1
         rings = rings_around(head, rim, "eye_sockets")
         floor = np.full(len(template), radius + CLEARANCE)
@@ -98,7 +99,7 @@ class _Lid:
         across = np.hypot(off[:, 0], off[:, 1])
         forward = np.sqrt(np.maximum(reach**2 - across**2, 0)) - off[:, 2]
         radial = off * (reach / np.linalg.norm(off, axis=1, keepdims=True) - 1)
-        along = _step(0.97, 0.9, across / reach)[:, None]
+        along = smoothstep(0.97, 0.9, across / reach)[:, None]
         move = along * forward[:, None] * [0, 0, 1] + (1 - along) * radial
         size = np.linalg.norm(move, axis=1, keepdims=True)
         move *= np.minimum(1, 0.3 * self.radius / np.maximum(size, 1e-9))
@@ -192,7 +193,7 @@ class _Lid:
         outer, inner = rings.carried(size, edge, 1), rings.carried(size, 0, -1)
         whole = np.maximum(np.where(rings.ring > 0, outer, inner), 0.2 * size.max())
         above = np.clip(size / whole, 0, 1)
-        below = _step(_BELOW_RINGS, 0, np.abs(rings.ring - np.where(rings.ring > 0, edge, 0)))
+        below = smoothstep(_BELOW_RINGS, 0, np.abs(rings.ring - np.where(rings.ring > 0, edge, 0)))
         return rings.upper * above + (1 - rings.upper) * below
 
     def _path_height(self, u, height, turn, floor):
@@ -238,8 +239,3 @@ def _curve(u, values):
     """Values sorted by u, for np.interp."""
     order = np.argsort(u, kind="stable")
     return u[order], values[order]
-
-
-def _step(low, high, value):
-    t = np.clip((value - low) / (high - low), 0, 1)
-    return t * t * (3 - 2 * t)

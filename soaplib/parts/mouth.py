@@ -8,6 +8,7 @@ from soaplib.head import HeadModel
 from soaplib.parts.arch import DentalArch
 from soaplib.parts.rims import mouth_rim
 from soaplib.parts.rings import rings_around
+from soaplib.parts.smoothstep import smoothstep
 from soaplib.parts.teeth import crown_depths, jaw_motions
 
 TONGUE_JAW = 0.4
@@ -78,9 +79,9 @@ def seal_lips(head: HeadModel) -> HeadModel:
             best = grid, top, bottom
     grid, top, bottom = best
     gap = top - bottom + _LIP_OVERLAP
-    close = np.maximum(gap, 0) / 2 * _step(2 * _LIP_SEAL, _LIP_SEAL, gap)
+    close = np.maximum(gap, 0) / 2 * smoothstep(2 * _LIP_SEAL, _LIP_SEAL, gap)
     away = np.abs(rings.ring) / _LIP_SPREAD
-    move = np.interp(places[:, 0], grid, close, 0, 0) * _step(1, 0.35, away)
+    move = np.interp(places[:, 0], grid, close, 0, 0) * smoothstep(1, 0.35, away)
     template[rings.ids, 1] -= (
         np.where(rings.upper > 0.5, 1, -1) * move * np.minimum(4 * np.abs(rings.upper - 0.5), 1)
     )
@@ -134,7 +135,7 @@ def _push(points, rest, arch, row, motion):
     edge = getattr(arch, f"edge_{row}")[nearest]
     root = (local[:, 1] - edge) * (1 if row == "upper" else -1)
     before, behind = np.array(_CROWN[row]) * arch.unit
-    beside = _step(-before - _FADE, -before, root) * _step(behind + _FADE, behind, root)
+    beside = smoothstep(-before - _FADE, -before, root) * smoothstep(behind + _FADE, behind, root)
     least = np.clip(0.5 * rest, _WALL[0] * arch.unit, _WALL[1] * arch.unit)
     need = np.maximum(least - out, 0) * beside * (out > -_DEEP * arch.unit) * (rest > 0)
     push = np.zeros_like(local)
@@ -165,7 +166,7 @@ def _shortened(points, arch):
 def _tongue_drop(points, arch):
     """How far the tongue's back sinks with jawOpen, beyond the model's own: the throat shows dark above it."""
     along = (points[:, 2] - points[:, 2].min()) / np.ptp(points[:, 2])
-    return _TONGUE_DROP * arch.unit * _step(1.0, 0.5, along)
+    return _TONGUE_DROP * arch.unit * smoothstep(1.0, 0.5, along)
 
 
 def _kept_in(points, arch, jaw):
@@ -174,7 +175,7 @@ def _kept_in(points, arch, jaw):
     local = (points - move) @ turn
     nearest = arch.outwards(local, "lower")[2]
     over = local[:, 1] - arch.edge_lower[nearest]
-    return points + (_drawn_in(local, arch, _step(_FADE, -_FADE, over)) - local) @ turn.T
+    return points + (_drawn_in(local, arch, smoothstep(_FADE, -_FADE, over)) - local) @ turn.T
 
 
 def _led_out(points, arch, jaw):
@@ -188,11 +189,8 @@ def _led_out(points, arch, jaw):
     middle, half = (low + high) / 2, (high - low) / 2
     squeezed = middle + half * np.tanh((points[:, 1] - middle) / half)
     led = points.copy()
-    near = _step(-depth - 8e-3 * arch.unit, -depth, out) * _step(16e-3 * arch.unit, 8e-3 * arch.unit, out)
+    near = smoothstep(-depth - 8e-3 * arch.unit, -depth, out) * smoothstep(
+        16e-3 * arch.unit, 8e-3 * arch.unit, out
+    )
     led[:, 1] += (squeezed - points[:, 1]) * near
     return led
-
-
-def _step(low, high, value):
-    t = np.clip((value - low) / (high - low), 0, 1)
-    return t * t * (3 - 2 * t)

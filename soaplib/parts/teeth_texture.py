@@ -2,6 +2,8 @@
 
 import numpy as np
 
+from soaplib.parts.smoothstep import smoothstep
+
 TOOTH_KINDS = 8
 _WIDTH, _HEIGHT = 512, 512
 _ENAMEL = {"upper": (0.72, 0.99), "lower": (0.43, 0.70)}  # bands of v
@@ -44,10 +46,10 @@ def _enamel(u, band, row):
         np.array([0.95, 0.915, 0.84]),
         np.array([0.90, 0.90, 0.875]),
     )
-    colour = _mix(neck, body, _step(0.0, 0.45, level))
-    colour = _mix(colour, edge, _step(0.78, 1.0, level) * 0.7)
-    gum_shade = 0.62 + 0.38 * _step(-0.02, 0.22, level)
-    gap_shade = 0.42 + 0.58 * _step(-0.1, 0.72, facing)
+    colour = _mix(neck, body, smoothstep(0.0, 0.45, level))
+    colour = _mix(colour, edge, smoothstep(0.78, 1.0, level) * 0.7)
+    gum_shade = 0.62 + 0.38 * smoothstep(-0.02, 0.22, level)
+    gap_shade = 0.42 + 0.58 * smoothstep(-0.1, 0.72, facing)
     depth_shade = np.array([1, 0.985, 0.94, 0.82, 0.68, 0.55, 0.45, 0.36])[kind.astype(int)]
     row_shade = 1 if row == "upper" else 0.93
     return colour * (gum_shade * gap_shade * depth_shade * row_shade)[:, None]
@@ -58,16 +60,11 @@ def _gum(u, band, row):
     margin = np.exp(-(((band - 0.375) / 0.06) ** 2))
     pink, pale = np.array([0.76, 0.42, 0.42]), np.array([0.86, 0.56, 0.54])
     colour = _mix(pink, pale, 0.6 * margin)
-    root = 0.45 + 0.55 * _step(0.0, 0.3, band)
-    back = 1 - 0.45 * _step(0.4, 0.7, band)
-    deep = 1 - 0.6 * _step(0.15, 0.9, along)
+    root = 0.45 + 0.55 * smoothstep(0.0, 0.3, band)
+    back = 1 - 0.45 * smoothstep(0.4, 0.7, band)
+    deep = 1 - 0.6 * smoothstep(0.15, 0.9, along)
     return colour * (root * back * deep * (1 if row == "upper" else 0.93))[:, None]
 
 
 def _mix(a, b, t):
     return a * (1 - t)[:, None] + b * t[:, None]
-
-
-def _step(low, high, value):
-    t = np.clip((value - low) / (high - low), 0, 1)
-    return t * t * (3 - 2 * t)

@@ -4,6 +4,7 @@ import numpy as np
 
 from soaplib.data import Part
 from soaplib.head import HeadModel
+from soaplib.parts.smoothstep import smoothstep
 
 _SIZE = 256
 
@@ -41,10 +42,10 @@ def tongue_texture() -> np.ndarray:
         np.cos(waves[:, 0, None, None] * u + waves[:, 1, None, None] * v + phases[:, None, None]).sum(0) / 8
     )
     root, tip = np.array([0.20, 0.06, 0.07]), np.array([0.76, 0.40, 0.39])
-    t = _step(0.2, 1.0, v)[..., None]
+    t = smoothstep(0.2, 1.0, v)[..., None]
     colour = root * (1 - t) + tip * t
-    groove = 1 - 0.22 * np.exp(-((across / 0.07) ** 2)) * _step(1.0, 0.8, v)
-    sides = 1 - 0.25 * _step(0.55, 1.0, np.abs(across))
+    groove = 1 - 0.22 * np.exp(-((across / 0.07) ** 2)) * smoothstep(1.0, 0.8, v)
+    sides = 1 - 0.25 * smoothstep(0.55, 1.0, np.abs(across))
     colour = colour * (groove * sides * (1 + 0.05 * buds))[..., None]
     return (np.clip(colour, 0, 1) * 255 + 0.5).astype(np.uint8)
 
@@ -57,8 +58,3 @@ def _normals(vertices, faces):
     for corner in range(3):
         np.add.at(normals, faces[:, corner], crossed)
     return (normals / np.maximum(np.linalg.norm(normals, axis=1, keepdims=True), 1e-12)).astype(np.float32)
-
-
-def _step(low, high, value):
-    t = np.clip((value - low) / (high - low), 0, 1)
-    return t * t * (3 - 2 * t)
