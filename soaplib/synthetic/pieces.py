@@ -10,7 +10,7 @@ STYLES = ("realistic", "cartoon", "anime", "clay")
 """The styles of heads; they change proportions, painting and shading."""
 
 LABELS = (*REGIONS, "teeth", "worn")
-"""What a pixel shows: `REGIONS`, then teeth (not the rest of the mouth's inside) and worn things. A label is a position."""
+"""What a pixel shows: `REGIONS`, then teeth (not the rest of the mouth) and worn things; a label is a position."""
 
 
 @dataclasses.dataclass(frozen=True)
