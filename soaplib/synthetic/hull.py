@@ -64,10 +64,12 @@ def build_hull(vertices: np.ndarray, faces: np.ndarray, centre: np.ndarray, unit
     return Hull(centre, float(unit), radii, _normals(_smoothed(radii, 3), centre, unit))
 
 
-def union(first: Hull, second: Hull) -> Hull:
-    """Give the hull that holds both; they share centre and unit."""
-    radii = np.maximum(first.radii, second.radii)
-    return Hull(first.centre, first.unit, radii, first.normals)
+def grown(hull: Hull, vertices: np.ndarray, faces: np.ndarray) -> Hull:
+    """Give the hull that holds another mesh as well (the ears); only where that mesh is."""
+    kernels = _kernels()
+    located = kernels["locate"](np.ascontiguousarray(vertices, np.float32), hull.centre, hull.unit)
+    radii, _, _ = kernels["splat"](located, np.ascontiguousarray(faces, np.int32))
+    return dataclasses.replace(hull, radii=np.maximum(radii, hull.radii))
 
 
 def smoothed(hull: Hull, times: int) -> Hull:

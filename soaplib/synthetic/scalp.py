@@ -108,7 +108,7 @@ def scalp(head: HeadModel) -> Scalp:
     grid = (base.grid @ template).reshape(hulls.ROWS, hulls.COLUMNS, 3).astype(np.float32)
     centre, unit = _middle(template, base.anchors)
     bare = hulls.build_hull(template, base.skin_faces, centre, unit)
-    whole = hulls.union(bare, hulls.build_hull(template, base.ear_faces, centre, unit))
+    whole = hulls.grown(bare, template, base.ear_faces)
     return Scalp(unit, bare, whole, grid, _hat_line(template, grid, base.ear_vertices))
 
 
@@ -149,7 +149,7 @@ def _base():
         (weights.reshape(-1, 3)[cells].ravel(), (np.repeat(cells, 3), bound.ravel())),
         shape=(hulls.ROWS * hulls.COLUMNS, len(template)),
     )
-    grid = (_between((ids >= 0)) @ binding).tocsr()
+    grid = (_between(ids >= 0) @ binding).tocsr()
     return _Base(grid, faces[~of_ear], faces[of_ear], np.flatnonzero(ears), anchors)
 
 
