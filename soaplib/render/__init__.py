@@ -1,22 +1,22 @@
-"""A differentiable rasteriser on the CPU, cameras, shading, and pictures made with them.
+"""A differentiable rasteriser, cameras, shading, and pictures made with them.
 
 Four operations in the manner of nvdiffrast (Laine et al., "Modular Primitives for High-Performance
-Differentiable Rendering", 2020): `rasterize`, `interpolate`, `texture`, `antialias`. They are torch autograd
-functions over numba kernels; the same input gives the same bits at any number of threads, backward too.
+Differentiable Rendering", 2020): `rasterize`, `interpolate`, `texture`, `antialias`. On the CPU they are torch autograd
+functions over numba kernels; the same input gives the same bits at any number of threads, backward too. On a GPU, or
+by name, another backend does them: see `soaplib.render.backends`.
 """
 
 import importlib
 
 _HOMES = {
-    "rasterise": ("rasterize",),
-    "interpolation": ("interpolate",),
-    "texturing": ("texture",),
-    "antialiasing": ("antialias", "mesh_edges"),
+    "backends": ("use_backend",),
+    "backends.operations": ("antialias", "interpolate", "rasterize", "texture", "vertex_normals"),
+    "antialiasing": ("mesh_edges",),
     "cameras": (
         "camera_rotation", "clip_positions", "orthographic", "perspective", "project", "turn",
     ),
     "shading": (
-        "camera_normals", "face_normals", "lambert", "shade_sh", "spherical_harmonics", "vertex_normals",
+        "camera_normals", "face_normals", "lambert", "shade_sh", "spherical_harmonics",
     ),
     "pictures": ("Rendering", "draw", "render_views"),
 }  # fmt: skip

@@ -1,0 +1,9 @@
+"""The operations on the CPU: numba kernels, all cores. What they promise, the other backends keep."""
+
+from soaplib.render.antialiasing import antialias
+from soaplib.render.interpolation import interpolate
+from soaplib.render.rasterise import rasterize
+from soaplib.render.shading import vertex_normals
+from soaplib.render.texturing import texture
+
+__all__ = ["antialias", "interpolate", "rasterize", "texture", "vertex_normals"]

@@ -1,0 +1,121 @@
+"""What backends on any device share: checked faces kept per tensor, and mip-mapped look-up out of a plain one."""
+
+import math
+
+import torch
+from torch.utils.weak import WeakIdKeyDictionary
+
+from soaplib.render.antialiasing import mesh_edges
+from soaplib.render.kernels import checked_faces, checked_ranges, checked_size, checked_tensor, common_dtype
+
+_known = WeakIdKeyDictionary()
+"""What was found out about a tensor of faces, so that a loop does not make the GPU wait for it in every step."""
+
+
+def device_faces(operation: str, faces, like: torch.Tensor) -> torch.Tensor:
+    """Return faces as a contiguous (F, 3) int32 tensor on the device of `like` (B, V, C), checked once per tensor.
+
+    Raises:
+        ValueError: not (F, 3) integers, or out of range.
+    """
+    faces = torch.as_tensor(faces)
+    version, count, ready = _known.get(faces, (None, 0, None))
+    if version != faces._version or count > like.shape[1] or ready.device != like.device:
+        ready = checked_faces(operation, faces, like.shape[1]).to(like.device)
+        _known[faces] = (faces._version, int(faces.max()) + 1 if len(faces) else 0, ready)
+        if ready is not faces:
+            _known[ready] = (ready._version, _known[faces][1], ready)
+    return ready
+
+
+def _kept(faces: torch.Tensor, name: str, make):
+    kept = getattr(faces, "_soap_kept", None)
+    if kept is None or kept[0] != faces._version:
+        kept = (faces._version, {})
+        faces._soap_kept = kept
+    if name not in kept[1]:
+        kept[1][name] = make()
+    return kept[1][name]
+
+
+def device_edges(faces: torch.Tensor) -> torch.Tensor:
+    """Return `mesh_edges(faces)` on the faces' device, made once per tensor."""
+    return _kept(faces, "edges", lambda: mesh_edges(faces).to(faces.device))
+
+
+def incidence(faces: torch.Tensor, vertex_count: int) -> tuple[torch.Tensor, torch.Tensor]:
+    """Return the corners (3 F,) int32 sorted by vertex, then by face, and where each vertex's begin (V + 1,) int32."""
+
+    def make():
+        flat = faces.flatten().long()
+        order = torch.argsort(flat, stable=True)
+        starts = torch.searchsorted(flat[order], torch.arange(vertex_count + 1, device=faces.device))
+        return order.int(), starts.int()
+
+    return _kept(faces, f"incidence {vertex_count}", make)
+
+
+def checked_meshes(operation: str, clip, faces, size, ranges):
+    """Return clip (B or 1, V, 4), faces, the images' first and last + 1 faces (B, 2) numpy, and (H, W)."""
+    checked_tensor(operation, "clip", clip, "B,V,4" if ranges is None else "V,4")
+    clip = clip if ranges is None else clip[None]
+    faces = device_faces(operation, faces, clip)
+    ranges = ranges.cpu() if isinstance(ranges, torch.Tensor) else ranges
+    spans = checked_ranges(operation, ranges, len(clip) if ranges is None else None, len(faces))
+    return clip, faces, spans, checked_size(operation, size)
+
+
+def drawable(clip: torch.Tensor, faces: torch.Tensor, cull: bool) -> torch.Tensor:
+    """Say which faces (F, 3) may be drawn, (B, F): finite, and where `cull`, counter-clockwise on the screen."""
+    seen = torch.isfinite(clip).all(-1)[:, faces.long()].all(-1)
+    if cull:
+        corners = clip[..., [0, 1, 3]].double()[:, faces.long()]
+        seen = seen & (torch.linalg.det(corners) > 0)
+    return seen
+
+
+def checked_texture(image, uv, mode: str, mip: bool):
+    """Return image and uv in their common type; see `soaplib.render.texturing.texture` for the errors."""
+    checked_tensor("texture", "image", image, "B,H,W,C")
+    checked_tensor("texture", "uv", uv, "B,H,W,2")
+    if len(image) not in (1, len(uv)) or 0 in image.shape:
+        raise ValueError(
+            f"texture: image must have batch 1 or {len(uv)} as uv and no empty axis, got {tuple(image.shape)}"
+        )
+    if mode not in ("bilinear", "nearest"):
+        raise ValueError(f'texture: mode must be "bilinear" or "nearest", got {mode!r}')
+    if mip and mode != "bilinear":
+        raise ValueError(f'texture: mip needs mode "bilinear", got {mode!r}')
+    dtype = common_dtype(image, uv)
+    return image.to(dtype), uv.to(dtype)
+
+
+def trilinear(image: torch.Tensor, uv: torch.Tensor, look_up) -> torch.Tensor:
+    """Blend look-ups look_up(image, uv) into halved images; see `soaplib.render.texturing.texture`, mip."""
+    level = _mip_level(uv.detach(), image.shape[1:3])
+    deepest = math.ceil(math.log2(max(image.shape[1:3])))
+    level = level.clamp(0, deepest)[..., None]
+    result = 0
+    for depth in range(deepest + 1):
+        # Levels that no pixel needs are looked into all the same: to ask would make the GPU wait.
+        result = result + (1 - (level - depth).abs()).clamp(min=0) * look_up(image, uv)
+        if depth < deepest:
+            halves = [min(2, s) for s in image.shape[1:3]]
+            image = torch.nn.functional.avg_pool2d(image.movedim(-1, 1), halves, ceil_mode=True).movedim(
+                1, -1
+            )
+    return result
+
+
+def _mip_level(uv, texels):
+    """Return the base-2 logarithm of how many texels neighbouring pixels lie apart, (B, H, W)."""
+    place = torch.stack((uv[..., 0] * texels[1], uv[..., 1] * texels[0]), -1)
+    widest = torch.zeros_like(uv[..., 0])
+    for axis in (1, 2):
+        step = place.diff(dim=axis).norm(dim=-1)
+        if step.shape[axis] == 0:
+            continue
+        edge = torch.full_like(step.narrow(axis, 0, 1), torch.inf)
+        nearer = torch.minimum(torch.cat((step, edge), axis), torch.cat((edge, step), axis))
+        widest = torch.maximum(widest, nearer)
+    return torch.log2(widest.clamp(min=1e-6))
