@@ -1,11 +1,13 @@
 """What hides the light: from many directions (ambient occlusion) and from the key light, per vertex."""
 
+import functools
+
 import numpy as np
 
 from soaplib.render.kernels import kernel
 from soaplib.synthetic.light import Light, harmonic_basis, sphere
 
-_SKY_DIRECTIONS = 24
+_SKY_PAIRS = 12
 _SKY_TEXELS, _KEY_TEXELS = 56, 160
 
 
@@ -25,23 +27,22 @@ def received_light(vertices, normals, faces, light: Light, occlusion: float = 1.
     makes up the key's.
     """
     centre, reach = _extent(vertices)
-    directions = sphere(_SKY_DIRECTIONS).astype(np.float32)
-    radiance = light.radiance(directions.astype(np.float64)).astype(np.float32)
-    maps = np.empty((_SKY_DIRECTIONS, _SKY_TEXELS, _SKY_TEXELS), np.float32)
-    axes = np.stack([_axes(d) for d in directions]).astype(np.float32)
+    axes = _sky_axes()
+    radiance = np.concatenate([light.radiance(s * axes[:, 2].astype(np.float64)) for s in (1, -1)]).astype(np.float32)
+    maps = np.empty((2, len(axes), _SKY_TEXELS, _SKY_TEXELS), np.float32)
     _splat(vertices, faces, axes, centre, reach, maps)
     share = np.empty((len(vertices), 3), np.float32)
-    _sky(vertices, normals, maps, axes, radiance, centre, reach, share)
+    _sky(vertices, normals, maps.reshape(-1, *maps.shape[2:]), axes, radiance, centre, reach, share)
     unhidden = np.maximum(harmonic_basis(normals.astype(np.float64)) @ light.harmonics(), 0.02)
     share = 1 + np.float32(occlusion) * (share - 1)
     ambient = (unhidden * share).astype(np.float32)
 
     axis = _axes(np.array(light.key_direction))[None].astype(np.float32)
-    shadow = np.empty((1, _KEY_TEXELS, _KEY_TEXELS), np.float32)
+    shadow = np.empty((2, 1, _KEY_TEXELS, _KEY_TEXELS), np.float32)
     _splat(vertices, faces, axis, centre, reach, shadow)
     key = np.empty(len(vertices), np.float32)
     radius = max(1, round(light.key_size * _KEY_TEXELS / (2 * reach)))
-    _key(vertices, normals, shadow[0], axis[0], centre, reach, radius, key)
+    _key(vertices, normals, shadow[0, 0], axis[0], centre, reach, radius, key)
     return ambient, share.mean(1), key
 
 
@@ -49,6 +50,13 @@ def _extent(vertices):
     low, high = vertices.min(0), vertices.max(0)
     centre = (low + high) / 2
     return centre.astype(np.float32), float(np.linalg.norm(high - low)) / 2 * 1.02
+
+
+@functools.cache
+def _sky_axes():
+    """Give (12, 3, 3) axes whose third rows and their opposites are spread over the sphere."""
+    upper = sphere(2 * _SKY_PAIRS)[:_SKY_PAIRS]
+    return np.stack([_axes(d) for d in upper]).astype(np.float32)
 
 
 def _axes(direction):
@@ -62,13 +70,15 @@ def _axes(direction):
 
 @kernel
 def _splat(vertices, faces, axes, centre, reach, maps):
-    """Fill depth maps (K, T, T) with the largest height towards each light, at points sown over every face."""
-    texels = maps.shape[1]
+    """Fill depth maps (2, K, T, T) with the largest height towards each light, and towards the opposite side, at points
+    sown over every face."""
+    texels = maps.shape[2]
     scale = texels / (2 * reach)
     place = np.empty((len(vertices), 3), np.float32)
     for k in range(len(axes)):
-        depth = maps[k]
+        depth, behind = maps[0, k], maps[1, k]
         depth[:] = -1e9
+        behind[:] = -1e9
         a = axes[k]
         for i in range(len(vertices)):
             x, y, z = vertices[i, 0] - centre[0], vertices[i, 1] - centre[1], vertices[i, 2] - centre[2]
@@ -91,6 +101,8 @@ def _splat(vertices, faces, axes, centre, reach, maps):
                         z = z0 + s * uz + t * vz
                         if z > depth[row, column]:
                             depth[row, column] = z
+                        if -z > behind[row, column]:
+                            behind[row, column] = -z
 
 
 @kernel
@@ -106,14 +118,16 @@ def _sky(vertices, normals, maps, axes, radiance, centre, reach, share):
         py = vertices[i, 1] - centre[1] + off * ny
         pz = vertices[i, 2] - centre[2] + off * nz
         r0, g0, b0, r1, g1, b1 = 1e-6, 1e-6, 1e-6, 1e-6, 1e-6, 1e-6
-        for k in range(len(axes)):
-            a = axes[k]
-            cosine = nx * a[2, 0] + ny * a[2, 1] + nz * a[2, 2] + 0.05
+        for k in range(len(maps)):
+            pair = k % len(axes)
+            sign = 1.0 if k < len(axes) else -1.0
+            cosine = sign * (nx * axes[pair, 2, 0] + ny * axes[pair, 2, 1] + nz * axes[pair, 2, 2]) + 0.05
             if cosine <= 0:
                 continue
+            a = axes[pair]
             x = (a[0, 0] * px + a[0, 1] * py + a[0, 2] * pz) * scale + texels * 0.5 - 0.5
             y = (a[1, 0] * px + a[1, 1] * py + a[1, 2] * pz) * scale + texels * 0.5 - 0.5
-            z = a[2, 0] * px + a[2, 1] * py + a[2, 2] * pz + off * 0.6
+            z = sign * (a[2, 0] * px + a[2, 1] * py + a[2, 2] * pz) + off * 0.6
             open_ = 1.0
             if x >= 0 and y >= 0 and x < texels - 1 and y < texels - 1:
                 c, r = int(x), int(y)

@@ -9,7 +9,8 @@ def find_lines(ids, depth, faces, scale, perspective, jump, width, ink):
 
     ids, depth (H, W): what `scan_visible` found. faces: (F, 7), the last column the class that lines
     part from others. scale, perspective: how depth becomes metres: depth / scale, or of a perspective camera of focal
-    length `scale` the inverse of its depth. jump: metres by which a surface must lie before its neighbour. width: samples.
+    length `scale` the inverse of its depth. jump: metres by which a surface must lie before its neighbour. width: in
+    samples.
 
     A line lies on the nearer side. Smooth slopes make none, as the depth's second difference is what counts.
     """
