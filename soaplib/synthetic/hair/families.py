@@ -1,0 +1,143 @@
+"""The families of hair: which locks and which shell make each."""
+
+import dataclasses
+
+import numpy as np
+
+from soaplib.synthetic.hair import short, tied
+from soaplib.synthetic.hair.locks import Locks, Surface
+from soaplib.synthetic.hair.loose import fringe, loose
+from soaplib.synthetic.hair.shell import shell
+
+
+@dataclasses.dataclass(frozen=True)
+class Grown:
+    """What a family grows: shells, locks, and (centre, axis, radius) of the bands about tails and braids."""
+
+    shells: tuple[Surface, ...] = ()
+    locks: tuple[Locks, ...] = ()
+    bands: tuple[tuple[np.ndarray, np.ndarray, float], ...] = ()
+
+
+def band(centre: np.ndarray, axis: np.ndarray, radius: float) -> Surface:
+    """Build the band about a tail: a ring of 14 x 5 vertices."""
+    around, about = np.meshgrid(
+        np.linspace(0, 2 * np.pi, 15)[:-1], np.linspace(0, 2 * np.pi, 6)[:-1], indexing="ij"
+    )
+    right = np.cross(axis, (0.3, 0.2, 1.0))
+    right = right / np.linalg.norm(right)
+    out = np.cos(around)[..., None] * right + np.sin(around)[..., None] * np.cross(axis, right)
+    normals = np.cos(about)[..., None] * out + np.sin(about)[..., None] * axis
+    points = centre + out * radius + normals * (0.35 * radius)
+    index = np.arange(70, dtype=np.int32).reshape(14, 5)
+    a, b = index, np.roll(index, -1, 0)
+    c, d = np.roll(b, -1, 1), np.roll(a, -1, 1)
+    faces = np.concatenate([np.stack([a, d, c], -1).reshape(-1, 3), np.stack([a, c, b], -1).reshape(-1, 3)])
+    ones = np.ones(70, np.float32)
+    return Surface(
+        points.reshape(-1, 3).astype(np.float32), normals.reshape(-1, 3).astype(np.float32),
+        np.repeat(np.cross(axis, out[:, 0]), 5, 0).astype(np.float32), faces, np.full((70, 2), 0.5, np.float32),
+        ones, 0 * ones, ones, ones,
+    )  # fmt: skip
+
+
+def _falling(ground, hair, look, rng):
+    under = shell(ground, 0.002 * ground.scale)
+    return Grown((under,), (*loose(ground, hair, look, rng), *fringe(ground, hair, look, rng)))
+
+
+def _shaved(ground, hair, look, rng):
+    return Grown((shell(ground, 0.0012 * ground.scale, 0.1, shade=1.0, level=1.0),))
+
+
+def _crop(ground, hair, look, rng):
+    under = shell(ground, 0.003 * ground.scale, 0.35)
+    return Grown((under,), (*short.fallen(ground, hair, look, rng), *fringe(ground, hair, look, rng)))
+
+
+def _swept(ground, hair, look, rng):
+    return Grown((shell(ground, 0.003 * ground.scale, 0.35),), tuple(short.swept(ground, hair, look, rng)))
+
+
+def _spiky(ground, hair, look, rng):
+    under = shell(ground, (0.004 + 0.008 * hair.volume) * ground.scale, 0.5)
+    return Grown((under,), (*short.spikes(ground, hair, look, rng), *fringe(ground, hair, look, rng)))
+
+
+def _mohawk(ground, hair, look, rng):
+    sides = shell(ground, 0.0012 * ground.scale, 0.1, shade=0.8, level=0.5)
+    return Grown((sides,), tuple(short.spikes(ground, hair, look, rng, 0.2 + 0.12 * hair.tail)))
+
+
+def _afro(ground, hair, look, rng):
+    scale = ground.scale
+    phases = rng.uniform(0, 2 * np.pi, 8)
+
+    def gap(azimuth, height):
+        high = np.clip((height + 0.9) / 1.6, 0.25, 1)
+        front = 1 - 0.3 * np.clip(np.cos(azimuth), 0, 1) * np.clip(1 - height, 0, 1)
+        return (0.012 + 0.075 * hair.volume) * scale * high * front
+
+    def bumps(azimuth, height):
+        total = 0.0
+        for k, often in enumerate((9, 14, 21, 30)):
+            total = total + np.sin(often * azimuth + phases[2 * k] + 3 * np.sin(2 * height)) * np.sin(
+                0.8 * often * height + phases[2 * k + 1]
+            ) / (1 + 0.5 * k)
+        return (0.0015 + 0.003 * hair.noise) * scale * total
+
+    body = shell(ground, gap, 0.55, shade=0.95, bumps=bumps, level=0.8)
+    return Grown((body,), tuple(short.curls(ground, hair, look, rng, gap)))
+
+
+def _bald_rim(ground, hair, look, rng):
+    def high(azimuth):
+        back = np.clip(-np.cos(azimuth), 0, 1)
+        return 0.12 + 0.3 * hair.part_length * back + 0.1
+
+    rim = shell(ground, 0.003 * ground.scale, 0.2, high)
+    return Grown((rim,), tuple(short.fallen(ground, hair, look, rng, 260, high)))
+
+
+def _dreadlocks(ground, hair, look, rng):
+    return Grown((shell(ground, 0.003 * ground.scale),), tuple(short.ropes(ground, hair, look, rng)))
+
+
+def _tied(sides, gap, end, banded):
+    def grow(ground, hair, look, rng):
+        ties = tied.tie_points(ground, hair, sides, gap)
+        under = shell(ground, 0.002 * ground.scale)
+        locks = [*tied.combed(ground, hair, look, rng, ties), *tied.strays(ground, hair, look, rng)]
+        bands = []
+        for tie in ties:
+            locks += end(ground, hair, look, rng, tie)
+            axis = ground.scalp.bare.normals_at(tie[None])[0]
+            if banded:
+                bands.append((tie, axis, 0.012 * hair.tail * ground.scale))
+        return Grown((under,), (*locks, *fringe(ground, hair, look, rng)), tuple(bands))
+
+    return grow
+
+
+FAMILIES = {
+    "shaved": _shaved,
+    "crop": _crop,
+    "swept": _swept,
+    "bob": _falling,
+    "long_straight": _falling,
+    "long_curly": _falling,
+    "bun": _tied(1, 0.004, tied.bun, False),
+    "double_buns": _tied(2, 0.004, tied.bun, False),
+    "ponytail": _tied(1, 0.006, tied.tail, True),
+    "braids": _tied(2, 0.006, tied.braid, True),
+    "fringe": _falling,
+    "spiky": _spiky,
+    "afro": _afro,
+    "bald_rim": _bald_rim,
+    "mohawk": _mohawk,
+    "pixie": _crop,
+    "wavy_lob": _falling,
+    "twin_tails": _tied(2, 0.006, tied.tail, True),
+    "dreadlocks": _dreadlocks,
+}
+"""Family name -> (ground, hair, look, rng) -> `Grown`."""
