@@ -90,7 +90,7 @@ def test_pixels_outside_the_depth_range_and_faces_behind_are_not_drawn():
     rast = rasterize(clip, torch.tensor([[0, 1, 2]]), (16, 16))
     drawn = rast[..., 3] > 0
     assert 0 < drawn.sum() < 256 and (rast[..., 2].abs() <= 1).all()
-    clip[0, 2, 3] = -1
+    clip[0, :, 3] = -1
     assert not rasterize(clip, torch.tensor([[0, 1, 2]]), (16, 16)).any()
 
 
@@ -103,8 +103,12 @@ def test_cull_keeps_counter_clockwise_faces():
 
 
 @pytest.mark.parametrize("cull", [False, True])
-def test_agrees_with_a_ray_caster(cull):
+@pytest.mark.parametrize("behind", [False, True])
+def test_agrees_with_a_ray_caster(cull, behind):
     clip, faces = random_mesh(3, count=30)
+    if behind:
+        # A corner of each face lies behind the camera; only the part in front is seen.
+        clip[:, ::3, 3], clip[..., 2] = -0.4, 0.3 * clip[..., 2]
     rast = rasterize(clip, faces, SIZE, cull).numpy()
     for b in range(len(clip)):
         expected, margin = cast_rays(clip[b].numpy(), faces.numpy(), SIZE, cull)
@@ -398,7 +402,7 @@ def test_degenerate_input_draws_nothing():
 
 
 def test_neighbours_that_were_dropped_are_silhouettes():
-    clip = torch.tensor([[[-3.0, -3, 0, 1], [0.05, -3, 0, 1], [0.05, 3, 0, 1], [5, 0, 0, -1]]])
+    clip = torch.tensor([[[-3.0, -3, 0, 1], [0.05, -3, 0, 1], [0.05, 3, 0, 1], [np.nan, 0, 0, 1]]])
     faces = torch.tensor([[0, 1, 2], [2, 1, 3]])
     for order in (faces, faces.flip(1)):
         rast = rasterize(clip, order, (8, 8))

@@ -5,6 +5,7 @@ import functools
 import itertools
 
 import numba
+import numpy as np
 import torch
 
 ROW_TASKS = 8
@@ -51,6 +52,40 @@ def bands_per_image(images: int, rows: int) -> int:
     return max(1, min(rows, -(-8 // max(images, 1))))
 
 
+def windowed_sums(windows: np.ndarray, columns: int) -> tuple[np.ndarray, np.ndarray]:
+    """Return zeroed rows for the partial sums of all tasks, and the row at which each task's vertex 0 would be.
+
+    windows: (tasks, 2), the first vertex a task adds to, and the last + 1; no task has rows for others. So sums
+    over many small meshes in one array of vertices stay small.
+    """
+    counts = np.maximum(windows[:, 1] - windows[:, 0], 0)
+    ends = np.cumsum(counts)
+    return np.zeros((int(ends[-1]) if len(ends) else 0, columns)), ends - counts - windows[:, 0]
+
+
+def collected(sums, starts, windows, bands: int, shape, dtype: torch.dtype) -> torch.Tensor:
+    """Add up partial sums in the order of tasks: (batch, V, columns), batch 1 or one for each image.
+
+    windows, starts: see `windowed_sums`. Every image has `bands` tasks.
+    """
+    total = np.zeros(shape)
+    _collect(sums, starts, windows, bands if len(total) > 1 else max(1, len(starts)), total)
+    return torch.from_numpy(total).to(dtype)
+
+
+@kernel
+def _collect(sums, starts, windows, bands, total):
+    for task in range(len(starts)):
+        _collect_task(sums, starts[task], windows[task, 0], windows[task, 1], total[task // bands])
+
+
+@kernel
+def _collect_task(sums, start, first, last, total):
+    for v in range(first, last):
+        for c in range(total.shape[1]):
+            total[v, c] += sums[start + v, c]
+
+
 def common_dtype(*tensors: torch.Tensor) -> torch.dtype:
     """Return float64 when any tensor is, else float32."""
     return torch.float64 if any(t.dtype == torch.float64 for t in tensors) else torch.float32
@@ -77,11 +112,35 @@ def checked_faces(operation: str, faces, vertex_count: int) -> torch.Tensor:
     return faces.to(torch.int32).contiguous()
 
 
-def check_rast(operation: str, rast: torch.Tensor, face_count: int) -> None:
-    """Raise ValueError where rast names a face that is not there."""
-    if rast.numel() and (highest := float(rast[..., 3].detach().amax())) > face_count:
+def checked_ranges(operation: str, ranges, images: int | None, face_count: int) -> np.ndarray:
+    """Return the first face and the last + 1 of each image, (B, 2) int64; all faces where `ranges` is None.
+
+    Raises:
+        ValueError: not (B, 2) integers, or not within the faces; `images`, where known, is B.
+    """
+    if ranges is None:
+        return np.tile(np.array([0, face_count]), (images, 1))
+    spans = np.asarray(ranges)
+    if spans.ndim != 2 or spans.shape[1] != 2 or spans.dtype.kind not in "iu":
         raise ValueError(
-            f"{operation}: rast names face {highest - 1:.0f}, but there are {face_count} faces; "
+            f"{operation}: ranges must be (B, 2) integers, the first face and the number of faces of each image, "
+            f"got {spans.shape} {spans.dtype}"
+        )
+    if images is not None and len(spans) != images:
+        raise ValueError(f"{operation}: {images} images need as many ranges, got {len(spans)}")
+    spans = np.stack((spans[:, 0], spans.sum(1)), 1).astype(np.int64)
+    if len(spans) and (spans.min() < 0 or spans.max() > face_count or (spans[:, 1] < spans[:, 0]).any()):
+        raise ValueError(
+            f"{operation}: ranges must lie within the {face_count} faces, got {spans.tolist()[:4]}"
+        )
+    return spans
+
+
+def check_rast(operation: str, highest: int, face_count: int) -> None:
+    """Raise ValueError where the highest face + 1 that rast names is not there."""
+    if highest > face_count:
+        raise ValueError(
+            f"{operation}: rast names face {highest - 1}, but there are {face_count} faces; "
             "give the faces that were rasterized"
         )
 

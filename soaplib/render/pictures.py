@@ -10,7 +10,8 @@ from soaplib.render.antialiasing import antialias
 from soaplib.render.cameras import camera_rotation, clip_positions
 from soaplib.render.interpolation import interpolate
 from soaplib.render.kernels import ROW_TASKS, checked_size, kernel, run_tasks
-from soaplib.render.rasterise import rasterize, scan_faces, with_screen
+from soaplib.render.rasterise import rasterize
+from soaplib.render.scanning import scan_faces, with_screen
 from soaplib.render.shading import camera_normals, vertex_normals
 
 
