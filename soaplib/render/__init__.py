@@ -12,6 +12,8 @@ _HOMES = {
     "backends": ("use_backend",),
     "backends.operations": ("antialias", "interpolate", "rasterize", "texture", "vertex_normals"),
     "antialiasing": ("mesh_edges",),
+    "rasterise": ("pack_meshes",),
+    "peeling": ("peel",),
     "cameras": (
         "camera_rotation", "clip_positions", "orthographic", "perspective", "project", "turn",
     ),

@@ -63,9 +63,12 @@ def pack_meshes(vertices, faces) -> tuple[torch.Tensor, torch.Tensor, torch.Tens
     Raises:
         ValueError: lists of different lengths, or faces out of range.
     """
-    vertices = list(vertices)
+    vertices, faces = list(vertices), list(faces)
+    if len(vertices) != len(faces):
+        raise ValueError(f"pack_meshes: {len(vertices)} vertices need as many faces, got {len(faces)}")
     faces = [checked_faces("pack_meshes", f, len(v)) for v, f in zip(vertices, faces, strict=True)]
-    counts = torch.tensor([[len(v), len(f)] for v, f in zip(vertices, faces, strict=True)]).reshape(-1, 2)
+    counts = torch.tensor([[len(v), len(f)] for v, f in zip(vertices, faces, strict=True)], dtype=torch.int64)
+    counts = counts.reshape(-1, 2)
     starts = counts.cumsum(0) - counts
     if not vertices:
         return torch.empty(0, 4), torch.empty(0, 3, dtype=torch.int32), counts
