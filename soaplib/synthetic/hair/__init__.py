@@ -2,7 +2,14 @@
 
 import importlib
 
-_HOMES = {"codes": ("Hair", "HairColour"), "drawing": ("draw_hair",), "growing": ("grow_hair",)}
+_HOMES = {
+    "codes": ("Hair", "HairColour"),
+    "drawing": ("draw_hair",),
+    "growing": ("grow_hair",),
+    "brows": ("Brows", "draw_brows", "grow_brows"),
+    "beard": ("BEARD_FAMILIES", "Beard", "draw_beard", "grow_beard"),
+    "lashes": ("Lashes", "draw_lashes", "grow_lashes"),
+}
 _HOME_OF = {name: home for home, names in _HOMES.items() for name in names}
 
 __all__ = ["HAIR_FAMILIES", *sorted(_HOME_OF)]

@@ -5,8 +5,7 @@ import dataclasses
 import numpy as np
 
 from soaplib.head import HeadModel
-from soaplib.synthetic.hair.codes import Hair
-from soaplib.synthetic.hull import Hull, smoothed
+from soaplib.synthetic.hull import Hull, heights, smoothed
 from soaplib.synthetic.scalp import CROWN, Hairline, Scalp, scalp
 
 _GOLDEN = (1 + 5**0.5) / 2
@@ -110,27 +109,35 @@ class Ground:
         return self.scalp.above_hat_line(points)
 
 
-def ground(hair: Hair, head: HeadModel) -> Ground:
-    """Make a head ready for its hair."""
+def ground(head: HeadModel, hairline: Hairline, part: float = 0.0, part_length: float = 1.0) -> Ground:
+    """Make a head ready for hair with a parting that begins at azimuth `part`; see `Hair.part_length`."""
     measured = scalp(head)
-    hairline = Hairline(hair.front, hair.peak, hair.recede, hair.sideburn, hair.nape)
     marks = head.landmarks(np.asarray(head.template, np.float32))
     centre = measured.centre
     corners = marks[list(_EYE_CORNER)] - centre
     eye_azimuth = float(np.abs(np.arctan2(corners[:, 0], corners[:, 2])).mean())
     # It goes on below the hairline: hair in front falls to the sides, not over the face.
-    front = np.array([hair.part, hairline.height(np.array(hair.part)) - 0.4 * hair.part_length])
-    s = (1 - hair.part_length) + hair.part_length * np.linspace(0, 1, 7)[:, None]
+    front = np.array([part, hairline.height(np.array(part)) - 0.4 * part_length])
+    s = (1 - part_length) + part_length * np.linspace(0, 1, 7)[:, None]
     middle = _slerp(_direction(*front), _direction(*CROWN), s)
-    part = measured.points(np.arctan2(middle[:, 0], middle[:, 2]), np.arcsin(np.clip(middle[:, 1], -1, 1)))
+    parting = measured.points(np.arctan2(middle[:, 0], middle[:, 2]), np.arcsin(np.clip(middle[:, 1], -1, 1)))
     brow_y = float(marks[list(_BROW), 1].mean())
     line_point = measured.points(np.array([0.0]), np.array([float(hairline.height(np.array(0.0)))]))
     line = float(measured.whole.locate(line_point)[0, 1])
     brow = float(measured.whole.locate(marks[list(_BROW)][:1])[0, 1])
     return Ground(
-        measured, hairline, measured.unit / _COMMON_UNIT, smoothed(measured.whole, 2), part, brow_y,
-        float(marks[list(_EYE_CORNER), 1].mean()), float(marks[152, 1]), eye_azimuth, hair.part, brow, line,
+        measured, hairline, measured.unit / _COMMON_UNIT, _draped(measured), parting, brow_y,
+        float(marks[list(_EYE_CORNER), 1].mean()), float(marks[152, 1]), eye_azimuth, part, brow, line,
     )  # fmt: skip
+
+
+def _draped(measured):
+    """Give the hull that hair lies on: rounded, and no wider about the neck's root than over it."""
+    rounded = smoothed(measured.whole, 2)
+    radii = rounded.radii.copy()
+    low = heights() < -1.6
+    radii[low] = np.minimum(radii[low], 0.72 * measured.unit)
+    return dataclasses.replace(rounded, radii=radii)
 
 
 def _direction(azimuth, height):

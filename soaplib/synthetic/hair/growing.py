@@ -13,6 +13,7 @@ from soaplib.synthetic.hair.locks import joined, surface
 from soaplib.synthetic.hair.look import look_of
 from soaplib.synthetic.hair.texture import REACH, coil_texture, strand_texture
 from soaplib.synthetic.pieces import LABELS, Piece
+from soaplib.synthetic.scalp import Hairline
 
 _COILED = ("afro", "shaved")
 _UNDER_CAP, _UNDER_HOOD = 0.004, 0.006  # metres, how far hair may stand off the skin under a hat
@@ -21,7 +22,8 @@ _UNDER_CAP, _UNDER_HOOD = 0.004, 0.006  # metres, how far hair may stand off the
 def grow_hair(hair: Hair, head: HeadModel) -> Piece:
     """Grow hair on a person's head, in the neutral pose; it hangs on the crown and so moves with the skull."""
     rng = np.random.default_rng(hair.seed)
-    place = ground(hair, head)
+    hairline = Hairline(hair.front, hair.peak, hair.recede, hair.sideburn, hair.nape)
+    place = ground(head, hairline, hair.part, hair.part_length)
     look = look_of(hair)
     grown = FAMILIES[hair.family](place, hair, look, rng)
     surfaces, streaked = list(grown.shells), [np.zeros(len(one.vertices), np.float32) for one in grown.shells]
