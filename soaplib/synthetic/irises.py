@@ -25,6 +25,7 @@ _BRIGHT = (
     (0.90, 0.62, 0.10), (0.88, 0.35, 0.58), (0.55, 0.32, 0.14), (0.32, 0.20, 0.12), (0.40, 0.44, 0.52),
     (0.10, 0.72, 0.85),
 )  # fmt: skip
+_SHARES = (0.18, 0.11, 0.12, 0.08, 0.03, 0.08, 0.03, 0.14, 0.10, 0.05, 0.08)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -53,8 +54,8 @@ class Irises:
     lights: tuple[tuple[float, ...], ...]
 
 
-def draw_irises(rng: np.random.Generator, style: str, melanin: float = 1.0, age: float = 0.5) -> Irises:
-    """Draw the eyes that go with a skin; melanin: the skin's. Raises ValueError for an unknown style."""
+def draw_irises(rng: np.random.Generator, style: str, melanin: float = 1.0, age: float = 0.7) -> Irises:
+    """Draw the eyes that go with a skin; melanin: the skin's; age: as for `draw_skin`. Raises ValueError for an unknown style."""
     if style not in STYLES:
         raise ValueError(f"draw_irises: expected a style of {', '.join(STYLES)}, got {style!r}")
     eyes = _natural(rng, melanin, age)
@@ -73,7 +74,7 @@ def _natural(rng, melanin, age):
     colours = [
         tuple(_colour(np.array(_HUMAN[n][k]) * shade + change[k]) for n in (first, second)) for k in range(2)
     ]
-    old = max(0.0, age - 0.6)
+    old = 2 * max(0.0, age - 0.8)
     white = np.array([0.945, 0.93, 0.915]) - rng.uniform(0, 0.05) - old * np.array([0.06, 0.10, 0.2])
     return Irises(
         int(rng.integers(2**31)), *colours, collar=rng.uniform(0.4, 0.62), fibre=rng.uniform(0.5, 1.1),
@@ -88,7 +89,7 @@ def _cartoon(rng, eyes):
     vivid = rng.random() < 0.45
     rims, middles = eyes.rims, eyes.middles
     if vivid:
-        rim = np.array(_BRIGHT[rng.integers(len(_BRIGHT))]) * rng.uniform(0.7, 1.0)
+        rim = np.array(_BRIGHT[rng.choice(len(_BRIGHT), p=_SHARES)]) * rng.uniform(0.7, 1.0)
         rims, middles = (_colour(rim),) * 2, (_colour(0.55 * rim + 0.35 + rng.normal(0, 0.03, 3)),) * 2
     side = 1 if rng.random() < 0.8 else -1
     lights = [(-0.30 * side, 0.34, 0.20, 0.20, 0.95)]
@@ -104,8 +105,8 @@ def _cartoon(rng, eyes):
 
 def _anime(rng, eyes):
     """A gradient from a dark top to a light foot, large highlights, pupils of any shape."""
-    colour = np.array(_BRIGHT[rng.integers(len(_BRIGHT))])
-    other = np.array(_BRIGHT[rng.integers(len(_BRIGHT))]) if rng.random() < 0.05 else colour
+    colour = np.array(_BRIGHT[rng.choice(len(_BRIGHT), p=_SHARES)])
+    other = np.array(_BRIGHT[rng.choice(len(_BRIGHT), p=_SHARES)]) if rng.random() < 0.05 else colour
     lift = rng.uniform(0.25, 0.5)
     rims = tuple(_colour(0.72 * c) for c in (colour, other))
     middles = tuple(_colour(c * (1 - lift) + lift) for c in (colour, other))

@@ -28,12 +28,12 @@ class MouthColours:
 
 
 def draw_mouth_colours(
-    rng: np.random.Generator, style: str, melanin: float = 1.0, age: float = 0.5
+    rng: np.random.Generator, style: str, melanin: float = 1.0, age: float = 0.7
 ) -> MouthColours:
-    """Draw them; old teeth are yellower, gums of dark skin browner. Raises ValueError for an unknown style."""
+    """Draw them, age as for `draw_skin`; old teeth are yellower, gums of dark skin browner. Raises ValueError for an unknown style."""
     if style not in STYLES:
         raise ValueError(f"draw_mouth_colours: expected a style of {', '.join(STYLES)}, got {style!r}")
-    stain = rng.uniform(0, 0.5) + 0.6 * max(0.0, age - 0.4)
+    stain = rng.uniform(0, 0.5) + 1.2 * max(0.0, age - 0.65)
     if style != "realistic":
         stain *= 0.2
     teeth = np.array([1.02, 1.01, 1.0]) - stain * np.array([0.08, 0.14, 0.30])

@@ -13,7 +13,7 @@ MELANIN = np.array([0.432, 1.0, 1.515])
 BLOOD = np.array([0.05, 1.0, 0.85])
 _BASE = np.array([0.004, 0.03, 0.24])
 _YELLOW = np.array([0.005, 0.06, 0.50])
-_YELLOW_MELANIN = np.array([-0.01, 0.0, 0.5])  # pheomelanin's absorption rises more steeply to the blue
+_YELLOW_MELANIN = np.array([-0.10, 0.0, 0.45])  # pheomelanin's absorption rises more steeply to the blue
 
 
 def absorption(reflectance) -> np.ndarray:

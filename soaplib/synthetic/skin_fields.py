@@ -13,6 +13,7 @@ from soaplib.head import load_head
 from soaplib.parts.rims import eye_rims, split_rim
 from soaplib.parts.smoothstep import smoothstep
 from soaplib.synthetic.noise import band_noise
+from soaplib.synthetic.scalp import Hairline, scalp
 from soaplib.synthetic.skin_layout import canvas, landmark_uv
 from soaplib.synthetic.skin_shade import openness
 
@@ -26,6 +27,7 @@ MASKS = (
 BANDS = ((0.045, 3), (0.014, 3), (0.0045, 3), (0.0021, 2))
 """Wavelengths (metres) of the noise, and how many independent ones of each; columns in this order."""
 
+_AROUND = 721
 _LIPS = (61, 185, 40, 39, 37, 0, 267, 269, 270, 409, 291, 375, 321, 405, 314, 17, 84, 181, 91, 146)
 _BROWS = ((46, 53, 52, 65, 55), (276, 283, 282, 295, 285))
 _BROW_TOPS = ((70, 63, 105, 66, 107), (300, 293, 334, 296, 336))
@@ -99,15 +101,19 @@ def _masks(head, surface, marks, size):
     out["lip_rim"] = np.exp(-(((gap + 0.0012) / 0.0012) ** 2)) * (1 - out["mouth"])
     out["lip_seam"] = _seam(places, marks) * (gap > -0.004)
     out["lower_lip"] = out["lips"] * smoothstep(-0.001, -0.004, y - marks[13, 1])
-    out["cheeks"] = near(places, _both(marks, 425) + _both(marks, 280), (0.017, 0.016, 0.03)) * (1 - ears)
-    out["apples"] = near(places, _both(marks, 425), (0.0125, 0.0125, 0.03)) * (1 - ears)
+    out["cheeks"] = near(
+        places, _both(marks, 425) + _both(marks, 280) + _both(marks, 330), (0.013, 0.011, 0.025)
+    ) * (1 - ears)
+    out["apples"] = near(
+        places, [(a + b) / 2 for a, b in zip(_both(marks, 425), _both(marks, 330), strict=True)], 0.0125
+    ) * (1 - ears)
     out["nose"] = near(places, [marks[1], marks[4], marks[195]], (0.011, 0.011, 0.013))
     out["wings"] = near(places, _both(marks, 358) + _both(marks, 327), (0.0065, 0.0075, 0.009))
     out["ears"] = ears * smoothstep(0.079, 0.094, side)  # what stands off the head
     out["chin"] = near(places, [marks[199]], (0.013, 0.011, 0.02))
     out |= _eye_masks(head, places, marks, socket)
-    out["beard"] = _beard(head, surface, marks, gap) * (1 - ears) * (1 - out["mouth"])
-    out["scalp"] = _scalp(places) * (1 - ears)
+    out["beard"] = _beard(head, surface, marks, gap) * (1 - out["ears"]) * (1 - out["mouth"])
+    out["scalp"] = scalp_mask(size, Hairline()) / 255
     sun = near(places, _both(marks, 280) + _both(marks, 425) + [marks[195], marks[4]], (0.021, 0.015, 0.03))
     out["sun"] = np.maximum(sun, 0.25 * smoothstep(-0.13, -0.06, y) * (z > -0.05)) * (1 - out["lips"])
     closed = 1 - openness()
@@ -216,31 +222,34 @@ def _wings(marks):
 
 
 def _beard(head, surface, marks, gap):
-    """Where a beard can grow: lip, chin, jaw and the upper neck."""
+    """Where a beard can grow: lip, chin, jaw and the upper neck; densest about the mouth, thin to its edges."""
     x, y, z = surface.places.T
     side = np.abs(x)
     knots = np.array([[0, -0.0545], [0.013, -0.0555], [0.024, -0.062], [0.033, -0.075], [0.046, -0.075],
-                      [0.058, -0.058], [0.066, -0.038], [0.073, 0.0], [0.09, 0.02]])  # fmt: skip
+                      [0.058, -0.058], [0.066, -0.036], [0.072, -0.012], [0.09, 0.0]])  # fmt: skip
     top = scipy.interpolate.PchipInterpolator(*knots.T)(np.clip(side, 0, 0.09))
-    grows = smoothstep(0.006, -0.010, y - top)
-    back = smoothstep(-0.062, -0.040, z)
-    throat = smoothstep(-0.158, -0.125, y)
+    grows = smoothstep(0.009, -0.017, y - top) * smoothstep(-0.070, -0.026, z) * smoothstep(-0.16, -0.118, y)
+    chin = np.linalg.norm((surface.places - marks[199]) * [0.8, 1, 1], axis=1)
+    thin = 1 - 0.45 * smoothstep(0.022, 0.06, chin)
     soul = near(surface.places, [marks[18] + [0.012, 0, 0], marks[18] - [0.012, 0, 0]], (0.005, 0.004, 0.01))
-    return (
-        grows
-        * back
-        * throat
-        * smoothstep(0.0, -0.004, gap)
-        * (1 - 0.6 * soul)
-        * (1 - surface.at(head.region("neck")))
-    )
+    free = smoothstep(0.0, -0.004, gap) * (1 - surface.at(head.region("neck")))
+    return grows * thin * (1 - 0.6 * soul) * free
 
 
-def _scalp(places):
-    """Where hair grows: above a hairline whose height depends on the direction from the head's middle."""
-    angle = np.degrees(np.abs(np.arctan2(places[:, 0], places[:, 2] + 0.068)))
-    knots = np.array([[0, 0.070], [20, 0.072], [36, 0.066], [46, 0.050], [56, 0.030], [66, 0.012], [74, -0.006],
-                      [82, -0.006], [92, 0.006], [104, -0.012], [125, -0.052],
-                      [150, -0.074], [180, -0.078]])  # fmt: skip
-    line = scipy.interpolate.PchipInterpolator(*knots.T)(angle)
-    return smoothstep(-0.006, 0.008, places[:, 1] - line)
+def scalp_mask(size: int, hairline: Hairline) -> np.ndarray:
+    """Give where hair grows above a hairline at the texels of `canvas(size)`: (N,) uint8, 255 is 1."""
+    azimuth, height, bare = _scalp_places(size)
+    turns = np.linspace(-np.pi, np.pi, _AROUND)
+    border = np.interp(azimuth, turns, hairline.height(turns)).astype(np.float32)
+    return (smoothstep(-0.05, 0.09, height - border) * bare * 255 + 0.5).astype(np.uint8)
+
+
+@functools.lru_cache(maxsize=4)
+def _scalp_places(size):
+    """Azimuth and height of the texels on the map of `soaplib.synthetic.scalp`, and 1 off the ears and cavities."""
+    head, surface = load_head(), canvas(size)
+    azimuth, height, _ = scalp(head).bare.locate(surface.places).T
+    ears = smoothstep(0.2, 0.9, surface.at(head.region("ears")))
+    ears *= smoothstep(0.079, 0.094, np.abs(surface.places[:, 0]))
+    inside = np.maximum(surface.at(head.region("mouth_cavity")), surface.at(head.region("eye_sockets")))
+    return azimuth, height.copy(), ((1 - ears) * smoothstep(0.2, 0.1, inside)).astype(np.float32)

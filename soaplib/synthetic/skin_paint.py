@@ -6,8 +6,9 @@ import numpy as np
 
 from soaplib.render.kernels import kernel
 from soaplib.synthetic.pigments import to_linear, to_srgb
+from soaplib.synthetic.scalp import Hairline
 from soaplib.synthetic.skin import Skin, pigments
-from soaplib.synthetic.skin_fields import BANDS, MASKS, skin_fields
+from soaplib.synthetic.skin_fields import BANDS, MASKS, scalp_mask, skin_fields
 from soaplib.synthetic.skin_layout import canvas
 from soaplib.synthetic.spots import add_spots
 
@@ -15,12 +16,19 @@ _NOISE = np.cumsum([0] + [count for _, count in BANDS])
 _STEPS = 4096
 
 
-def paint_skin(skin: Skin, size: int = 512, relief: np.ndarray | None = None) -> np.ndarray:
+def paint_skin(
+    skin: Skin, size: int = 512, relief: np.ndarray | None = None, hairline: Hairline | None = None
+) -> np.ndarray:
     """Paint the albedo: (size, size, 3) uint8 sRGB in `skin_layout`, gaps between the charts filled.
 
     relief: (N,) float32 metres from `skin_relief` at this size, or None: its creases are painted a little darker.
+    hairline: where the skin's `scalp` shadow begins, None for the usual one.
     """
     fields, surface = skin_fields(size), canvas(size)
+    masks = fields.masks
+    if skin.scalp > 0 and hairline is not None:
+        masks = masks.copy()
+        masks[:, MASKS.index("scalp")] = scalp_mask(size, hairline)
     rng = np.random.default_rng(skin.seed)
     melanin, blood = _mixtures(skin, rng)
     extra = np.zeros(len(fields.masks), np.float32)
@@ -31,7 +39,7 @@ def paint_skin(skin: Skin, size: int = 512, relief: np.ndarray | None = None) ->
     _LAYERS[skin.style](layers, skin)
     out = np.empty((len(fields.masks), 3), np.uint8)
     _paint(
-        fields.masks, fields.noise, melanin, blood, extra, pigments(skin).astype(np.float32),
+        masks, fields.noise, melanin, blood, extra, pigments(skin).astype(np.float32),
         *layers.arrays(), srgb_bytes(), out,
     )  # fmt: skip
     return surface.picture(out)
@@ -59,7 +67,7 @@ def _mixtures(skin, rng):
     put(
         melanin, sun=0.10 * m * (not skin.tint), under_eye=0.30 * m * skin.under_eye, upper_lid=0.18 * m * skin.lids,
         crease=0.15 * m * skin.lids, brow_bed=0.06 * m, lips=(skin.lip_pigment - 1) * m * (not skin.tint),
-        lower_lip=-0.22 * m * (not skin.tint), lip_rim=(-0.10 * m) * skin.lip_rim, socket=-0.3 * m,
+        lower_lip=-0.15 * m * (not skin.tint), lip_rim=(-0.10 * m) * skin.lip_rim, socket=-0.3 * m,
         temples=0.09 * m * (not skin.tint), highlight=-0.10 * m * (not skin.tint), beard=0.07 * m * (not skin.tint),
     )  # fmt: skip
     uneven = np.array([0.03, 0.028, 0.022, 0.016])
@@ -94,9 +102,9 @@ def _human_layers(layers, skin):
     fine, finest = _NOISE[2], _NOISE[3]
     hair = np.asarray(skin.hair_colour)
     shadow = 0.75 * hair + 0.25 * np.array([0.20, 0.22, 0.26])
-    layers.add("beard", shadow, 0.55 * skin.stubble, 0.0, 1, finest, 0.16)
+    layers.add("beard", shadow, 0.5 * skin.stubble, 0.0, 1, finest, 0.2)
     layers.add("scalp", 0.85 * hair, 0.92 * skin.scalp, 0, 1, finest, 0.12)
-    layers.add("brow_bed", hair, 0.12, 0.2, 1, fine, 0.2)
+    layers.add("brow_bed", hair, skin.brow_bed, 0.2, 1, fine, 0.2)
     make = skin.makeup
     layers.add("apples", make.rouge_colour, 0.6 * make.rouge)
     layers.add("cheeks", make.rouge_colour, 0.35 * make.rouge)
@@ -140,7 +148,7 @@ def _clay(layers, skin):
     flush = np.asarray(skin.flush)
     layers.add("scalp", np.asarray(skin.hair_colour), 0.92 * skin.scalp)
     if skin.cheeks and skin.seed % 3 == 0:
-        layers.add("apples", flush, 0.75, 0.50, 0.62)
+        layers.add("apples", flush, 0.65, 0.38, 0.8)
     layers.add("upper_lid", make.shadow_colour, 0.8 * make.shadow, 0.2, 0.6)
     layers.add("lips", make.lipstick_colour, make.lipstick, 0.3, 0.7)
     layers.add("liner", np.array([0.06, 0.05, 0.05]), make.liner, 0.15, 0.6)

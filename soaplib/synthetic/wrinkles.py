@@ -24,13 +24,13 @@ class Wrinkles:
     active: float
 
 
-def draw_wrinkles(rng: np.random.Generator, age: float) -> Wrinkles:
-    """Draw the folds of a skin; age: 0 (child) over 0.5 (about 35 years) to 1 (very old)."""
-    worn = smoothstep(0.35, 1.0, age)
+def draw_wrinkles(rng: np.random.Generator, wear: float) -> Wrinkles:
+    """Draw the folds of a skin; wear: 0 (child) over 0.5 (about 35 years) to 1 (very old)."""
+    worn = smoothstep(0.35, 1.0, wear)
     return Wrinkles(
         int(rng.integers(2**31)),
         float(worn * rng.uniform(0.6, 1.25)),
-        float(rng.uniform(0.6, 1.1) * (0.45 + 0.7 * age)),
+        float(rng.uniform(0.6, 1.1) * (0.45 + 0.7 * wear)),
     )
 
 
