@@ -55,7 +55,10 @@ class Irises:
 
 
 def draw_irises(rng: np.random.Generator, style: str, melanin: float = 1.0, age: float = 0.7) -> Irises:
-    """Draw the eyes that go with a skin; melanin: the skin's; age: as for `draw_skin`. Raises ValueError for an unknown style."""
+    """Draw the eyes that go with a skin; melanin: the skin's; age: as for `draw_skin`.
+
+    Raises ValueError for an unknown style.
+    """
     if style not in STYLES:
         raise ValueError(f"draw_irises: expected a style of {', '.join(STYLES)}, got {style!r}")
     eyes = _natural(rng, melanin, age)

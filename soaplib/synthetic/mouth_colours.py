@@ -30,7 +30,10 @@ class MouthColours:
 def draw_mouth_colours(
     rng: np.random.Generator, style: str, melanin: float = 1.0, age: float = 0.7
 ) -> MouthColours:
-    """Draw them, age as for `draw_skin`; old teeth are yellower, gums of dark skin browner. Raises ValueError for an unknown style."""
+    """Draw them; old teeth are yellower, gums of dark skin browner. age: as for `draw_skin`.
+
+    Raises ValueError for an unknown style.
+    """
     if style not in STYLES:
         raise ValueError(f"draw_mouth_colours: expected a style of {', '.join(STYLES)}, got {style!r}")
     stain = rng.uniform(0, 0.5) + 1.2 * max(0.0, age - 0.65)

@@ -34,8 +34,9 @@ class Skin:
     seed: of the patterns. melanin: 0.02 (palest) to 14; blood: 0.08 to 0.5; yellow: carotene. tint: () for human
     pigments, else the colour of the stuff, with flush the colour of its blush. mottle, pores: unevenness, 1 is
     usual. cheeks, nose, ears: how red. under_eye: dark rings; lids: their shade. freckles, moles, age_spots: counts.
-    lip_blood: 0 to 3; lip_pigment: their melanin over the skin's; lip_rim: how clear their border is. brow_bed: shade under the brows. stubble and
-    scalp: shadow of short hair, of hair_colour. stuff: "skin" or the material of the clay style; gloss: 0 matte to 1.
+    lip_blood: 0 to 3; lip_pigment: their melanin over the skin's; lip_rim: how clear their border is. brow_bed:
+    shade under the brows. stubble and scalp: shadow of short hair, of hair_colour. stuff: "skin" or the material of
+    the clay style; gloss: 0 matte to 1.
     """
 
     style: str
@@ -150,10 +151,10 @@ def _cartoon(rng, skin):
     return dataclasses.replace(
         skin, tint=tint, flush=flush, melanin=1.0 if fantasy else melanin,
         blood=0.0 if fantasy else skin.blood + 0.06, yellow=0.3 + 0.7 * skin.yellow, mottle=0.1, pores=0.0,
-        cheeks=rng.uniform(0.6, 1.6), nose=rng.uniform(0.4, 1.2), ears=rng.uniform(0.5, 1.2), under_eye=0.2 * skin.under_eye,
-        freckles=int((skin.freckles > 0) * rng.integers(14, 40)), moles=int(rng.random() < 0.1), age_spots=0,
-        lip_blood=rng.uniform(0.7, 1.6) * (1 + 0.25 * melanin), lip_rim=0.0, brow_bed=0.0, stubble=0.6 * skin.stubble,
-        wrinkles=_softened(skin.wrinkles, 0.2), gloss=rng.uniform(0.10, 0.24),
+        cheeks=rng.uniform(0.6, 1.6), nose=rng.uniform(0.4, 1.2), ears=rng.uniform(0.5, 1.2),
+        under_eye=0.2 * skin.under_eye, freckles=int((skin.freckles > 0) * rng.integers(14, 40)), moles=int(rng.random() < 0.1), age_spots=0,
+        lip_blood=rng.uniform(0.7, 1.6) * (1 + 0.25 * melanin), lip_rim=0.0, brow_bed=0.0,
+        stubble=0.6 * skin.stubble, wrinkles=_softened(skin.wrinkles, 0.2), gloss=rng.uniform(0.10, 0.24),
     )  # fmt: skip
 
 
