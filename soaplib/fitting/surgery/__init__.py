@@ -1,0 +1,1 @@
+"""Mesh surgery: splits, collapses and flips of edges on one table of half-edges, compiled."""
