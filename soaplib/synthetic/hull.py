@@ -80,6 +80,12 @@ def smoothed(hull: Hull, times: int) -> Hull:
     return Hull(hull.centre, hull.unit, radii, _normals(_smoothed(radii, 2), hull.centre, hull.unit))
 
 
+def raised(hull: Hull, gap: np.ndarray) -> Hull:
+    """Give the hull `gap` (ROWS, COLUMNS) metres further out."""
+    radii = (hull.radii + gap).astype(np.float32)
+    return Hull(hull.centre, hull.unit, radii, _normals(_smoothed(radii, 2), hull.centre, hull.unit))
+
+
 def heights() -> np.ndarray:
     """Give the (ROWS,) heights of the map's rows."""
     return np.linspace(TOP, BOTTOM, ROWS, dtype=np.float32)

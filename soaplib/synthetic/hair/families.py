@@ -42,7 +42,7 @@ def band(centre: np.ndarray, axis: np.ndarray, radius: float) -> Surface:
 
 
 def _falling(ground, hair, look, rng):
-    under = shell(ground, 0.002 * ground.scale)
+    under = shell(ground, (0.0015 + 0.006 * hair.volume) * ground.scale, 0.6)
     return Grown((under,), (*loose(ground, hair, look, rng), *fringe(ground, hair, look, rng)))
 
 
@@ -51,22 +51,27 @@ def _shaved(ground, hair, look, rng):
 
 
 def _crop(ground, hair, look, rng):
-    under = shell(ground, 0.003 * ground.scale, 0.35)
-    return Grown((under,), (*short.fallen(ground, hair, look, rng), *fringe(ground, hair, look, rng)))
+    body = short.crop_body(ground, hair)
+    under = shell(ground, body, 0.12, shade=0.95, level=0.6)
+    return Grown((under,), (*short.fallen(ground, hair, look, rng, body), *fringe(ground, hair, look, rng)))
 
 
 def _swept(ground, hair, look, rng):
-    return Grown((shell(ground, 0.003 * ground.scale, 0.35),), tuple(short.swept(ground, hair, look, rng)))
+    body = short.swept_body(ground, hair)
+    under = shell(ground, body, 0.12, shade=0.95, level=0.6)
+    return Grown((under,), tuple(short.swept(ground, hair, look, rng, body)))
 
 
 def _spiky(ground, hair, look, rng):
-    under = shell(ground, (0.004 + 0.008 * hair.volume) * ground.scale, 0.5)
-    return Grown((under,), (*short.spikes(ground, hair, look, rng), *fringe(ground, hair, look, rng)))
+    body = short.crop_body(ground, dataclasses.replace(hair, layers=0.3))
+    under = shell(ground, body, 0.12, shade=0.9, level=0.5)
+    return Grown((under,), (*short.spikes(ground, hair, look, rng, body), *fringe(ground, hair, look, rng)))
 
 
 def _mohawk(ground, hair, look, rng):
     sides = shell(ground, 0.0012 * ground.scale, 0.1, shade=0.8, level=0.5)
-    return Grown((sides,), tuple(short.spikes(ground, hair, look, rng, 0.2 + 0.12 * hair.tail)))
+    flat = short.crop_body(ground, dataclasses.replace(hair, volume=0.0))
+    return Grown((sides,), tuple(short.spikes(ground, hair, look, rng, flat, 0.2 + 0.12 * hair.tail)))
 
 
 def _afro(ground, hair, look, rng):
@@ -86,17 +91,25 @@ def _afro(ground, hair, look, rng):
             ) / (1 + 0.5 * k)
         return (0.0015 + 0.003 * hair.noise) * scale * total
 
-    body = shell(ground, gap, 0.55, shade=0.95, bumps=bumps, level=0.8)
-    return Grown((body,), tuple(short.curls(ground, hair, look, rng, gap)))
+    def body(azimuth, height):
+        edge = np.clip((height - ground.hairline.height(azimuth)) / 0.55, 0, 1)
+        rise = np.sqrt(edge * (2 - edge))
+        return np.maximum(gap(azimuth, height) + bumps(azimuth, height), 0.001) * rise
+
+    return Grown(
+        (shell(ground, body, 0.05, shade=0.9, level=0.7),), tuple(short.curls(ground, hair, look, rng, body))
+    )
 
 
 def _bald_rim(ground, hair, look, rng):
     def high(azimuth):
         back = np.clip(-np.cos(azimuth), 0, 1)
-        return 0.12 + 0.3 * hair.part_length * back + 0.1
+        ragged = 0.04 * np.sin(7 * azimuth + hair.seed % 6) + 0.03 * np.sin(17 * azimuth + hair.seed % 5)
+        return 0.22 + 0.3 * hair.part_length * back + ragged
 
-    rim = shell(ground, 0.003 * ground.scale, 0.2, high)
-    return Grown((rim,), tuple(short.fallen(ground, hair, look, rng, 260, high)))
+    body = short.crop_body(ground, hair)
+    rim = shell(ground, lambda azimuth, height: 0.7 * body(azimuth, height), 0.3, high, 0.95, level=0.6)
+    return Grown((rim,), tuple(short.fallen(ground, hair, look, rng, body, 330, high)))
 
 
 def _dreadlocks(ground, hair, look, rng):

@@ -5,7 +5,7 @@ import dataclasses
 import numpy as np
 
 from soaplib.head import HeadModel
-from soaplib.synthetic.hull import Hull, heights, smoothed
+from soaplib.synthetic.hull import Hull, azimuths, heights, raised, smoothed
 from soaplib.synthetic.scalp import CROWN, Hairline, Scalp, scalp
 
 _GOLDEN = (1 + 5**0.5) / 2
@@ -104,9 +104,14 @@ class Ground:
         local = self.part[0] - self.scalp.centre
         return np.arctan2(local[0], local[2]), np.arctan2(local[1], np.hypot(local[0], local[2]))
 
-    def hat_limit(self, points: np.ndarray) -> np.ndarray:
-        """Tell which (..., 3) points are under a hat."""
-        return self.scalp.above_hat_line(points)
+    def raised(self, body) -> "Ground":
+        """Give the ground with a body of hair on it: metres as a function of (azimuth, height)."""
+        azimuth, height = np.meshgrid(azimuths(), heights())
+        return dataclasses.replace(self, hull=raised(self.hull, body(azimuth, height)))
+
+    def lifted(self, roots: Roots, below: float = 0.0015) -> Roots:
+        """Give the roots brought up to `below` metres under the hull, where they come out of a body of hair."""
+        return dataclasses.replace(roots, points=self.hull.push_out(roots.points, -below * self.scale))
 
 
 def ground(head: HeadModel, hairline: Hairline, part: float = 0.0, part_length: float = 1.0) -> Ground:
@@ -136,7 +141,7 @@ def _draped(measured):
     rounded = smoothed(measured.whole, 2)
     radii = rounded.radii.copy()
     low = heights() < -1.6
-    radii[low] = np.minimum(radii[low], 0.72 * measured.unit)
+    radii[low] = np.minimum(radii[low], 0.92 * measured.unit)
     return dataclasses.replace(rounded, radii=radii)
 
 

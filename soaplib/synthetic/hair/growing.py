@@ -16,6 +16,7 @@ from soaplib.synthetic.pieces import LABELS, Piece
 from soaplib.synthetic.scalp import Hairline
 
 _COILED = ("afro", "shaved")
+_SHORT = ("crop", "swept", "bald_rim", "pixie", "afro", "spiky", "mohawk")
 _UNDER_CAP, _UNDER_HOOD = 0.004, 0.006  # metres, how far hair may stand off the skin under a hat
 
 
@@ -26,19 +27,26 @@ def grow_hair(hair: Hair, head: HeadModel) -> Piece:
     place = ground(head, hairline, hair.part, hair.part_length)
     look = look_of(hair)
     grown = FAMILIES[hair.family](place, hair, look, rng)
+    short = hair.family in _SHORT
+    softness = min(0.8, look.softness + 0.25) if short else look.softness
     surfaces, streaked = list(grown.shells), [np.zeros(len(one.vertices), np.float32) for one in grown.shells]
     for locks in grown.locks:
         count = len(locks.paths)
         shade = locks.shade * np.clip(1 + hair.colour.spread * rng.normal(size=count), 0.6, 1.4)
         locks = dataclasses.replace(locks, shade=shade.astype(np.float32))
         across = look.across if locks.round == look.round else (7 if locks.round else 4)
-        surfaces.append(
-            surface(locks, across, look.softness, rng.uniform(size=(count, 2)), REACH * place.scale)
-        )
+        if locks.paths.shape[1] <= 8 and not locks.round:
+            across = 3
+        surfaces.append(surface(locks, across, softness, rng.uniform(size=(count, 2)), REACH * place.scale))
         share = (rng.uniform(size=count) < hair.colour.streak_share) * rng.uniform(0.4, 1.0, count)
         streaked.append(np.repeat(share, len(surfaces[-1].vertices) // count).astype(np.float32))
     whole = joined(surfaces)
-    colours = vertex_colours(whole, hair.colour, look.edge, np.concatenate(streaked))
+    if short:
+        # Seen from root to tip all over the head, dark roots and edges would look like scales.
+        whole = dataclasses.replace(whole, along=0.45 + 0.55 * whole.along)
+    colours = vertex_colours(
+        whole, hair.colour, look.edge * (0.4 if short else 1.0), np.concatenate(streaked)
+    )
     labels = np.full(len(whole.faces), LABELS.index("hair"), np.uint8)
     if grown.bands:
         bands = joined([band(*one) for one in grown.bands])

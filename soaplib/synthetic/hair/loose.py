@@ -34,6 +34,9 @@ def loose(ground: Ground, hair: Hair, look: Look, rng: np.random.Generator) -> l
         roots = together(roots, ground.along_part(max(5, round(20 * look.count**0.5)), 0.05))
     for aside in (0.1, 0.26):
         roots = together(roots, ground.about_crown(max(7, round(13 * look.count**0.5)), aside))
+    if hair.fringe > 0.05:
+        # The fringe grows there instead.
+        roots = roots.where((np.abs(roots.azimuth) > hair.fringe_width + 0.05) | (roots.edge > 0.45))
     layer = np.clip(1 - roots.away / 1.5 + 0.15 * rng.normal(size=len(roots)), 0, 1)
     return [_lining(ground, hair, look, rng), _falling(ground, hair, look, rng, roots, layer, 0.0105)]
 
@@ -65,12 +68,13 @@ def _falling(ground, hair, look, rng, roots, layer, width, shade=1.0, widen=1.0)
     gaps = np.stack([0.75 * base + hair.lift * 0.008 * scale * layer, base + 0.6 * puff, base + puff, tip], 1)
     length = 1.25 * (roots.points[:, 1] - end) + 0.06 * scale
     length = length * (1 - hair.layers * rng.uniform(0, 0.5, count) * layer)
-    opening = max(hair.opening, ground.eye_azimuth + 0.15) + 0.35 * rng.uniform(0, 1, count) * (1 - layer)
+    opening = hair.opening if hair.fringe <= 0.05 else min(hair.opening, hair.fringe_width)
+    opening = max(opening, ground.eye_azimuth + 0.15) + 0.35 * rng.uniform(0, 1, count) * (1 - layer)
     if hair.tuck:
         opening = np.where(np.abs(roots.azimuth) < 1.5, 1.85, opening)
     push = np.zeros((count, 2, 3), np.float32)
     # At the front edge hair goes aside and back before it falls.
-    edge = np.clip(1.4 - roots.edge / 0.35, 0, 1) * (np.abs(roots.azimuth) < 1.0)
+    edge = np.clip(1.4 - roots.edge / 0.35, 0, 1) * (np.abs(roots.azimuth) < 1.0) * (hair.fringe <= 0.05)
     push[:, 0, 2] = -(0.5 * hair.back + 0.6 * edge) * (roots.points[:, 2] > ground.scalp.centre[2])
     push[:, 1, 0] = hair.tips * 0.4 * side * (abs(hair.tips) > 0.3)
     # Waves, and the long way over the head, take more points.
@@ -102,7 +106,8 @@ def fringe(ground: Ground, hair: Hair, look: Look, rng: np.random.Generator) -> 
     forehead = roots.points[:, 1] - ground.brow_y
     # 1 ends a finger over the brows.
     target = ground.brow_y + 0.006 * scale + (1 - hair.fringe) * np.maximum(forehead, 0) * 0.8
-    lower = np.clip((np.abs(across) - 0.55) / 0.45, 0, 1) ** 2
+    lower = np.clip((np.abs(azimuth) - ground.eye_azimuth) / 0.3, 0, 1)
+    guard = (ground.eye_azimuth + 0.06, ground.brow_y + (0.003 - 0.035 * max(hair.fringe - 1, 0)) * scale)
     end = target - lower * 0.035 * scale + 0.5 * hair.ends * scale * rng.normal(size=count)
     length = 1.25 * (roots.points[:, 1] - end) + 0.05 * scale + abs(hair.fringe_sweep) * 0.025 * scale
     layer = 0.6 + 0.2 * rows
@@ -121,7 +126,7 @@ def fringe(ground: Ground, hair: Hair, look: Look, rng: np.random.Generator) -> 
         ground, roots, rng, length=length, gaps=gaps, points=look.points,
         width=look.half_width(0.008 * scale, hair, rng, count), taper=look.widths(hair, root=0.7), away=(0.0, 0.0),
         down=(0.0, 0.8), push=push, stiff=0.7, cling=(0.35, 0.3), stop=np.stack([np.full(count, 1.0), end], 1),
-        noise=0.1 * hair.noise, bulge=look.bulge, layer=layer, round=look.round,
+        noise=0.1 * hair.noise, bulge=look.bulge, layer=layer, round=look.round, opening=1e-6, guard=guard,
         wave=0.5 * hair.wave * scale, turns=0.4 * hair.wave_count, curl=hair.curl,
     )  # fmt: skip
     return [locks]

@@ -15,8 +15,7 @@ def shell(
     """Build the shell.
 
     gap: metres, a number or a function of (azimuth, height) on the base head; it starts from 0 at the hairline over
-    `fade` radians. top: height where it ends above (azimuth -> height), the pole by default. bumps: (rows, columns)
-    metres added outwards, or None. level: brightness layer, as `Locks.layer`.
+    `fade` radians. top: height where it ends above (azimuth -> height), the pole by default. level: brightness layer, as `Locks.layer`.
     """
     azimuth = np.linspace(-np.pi, np.pi, _AROUND + 1)[:-1]
     line = ground.hairline.height(azimuth)
@@ -31,8 +30,6 @@ def shell(
     rise = np.sqrt(rise * (2 - rise))
     full = gap(around, height) if callable(gap) else np.full(height.shape, gap)
     out = -0.0015 + (full + 0.0015) * rise
-    if bumps is not None:
-        out = out + bumps(around, height) * rise
     skin = ground.scalp.points(around, height)
     local = ground.scalp.bare.locate(skin)
     points = ground.scalp.bare.surface(local[..., 0], local[..., 1], out)

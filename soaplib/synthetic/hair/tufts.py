@@ -10,7 +10,7 @@ def grow_tufts(
     ground: Ground, roots: Roots, rng: np.random.Generator, *, length, gaps, width, points=12,
     away=(1.0, 0.2), down=(0.3, 1.0), out=(0.0, 0.0), pull=(0.0, 0.0), push=((0, 0, 0), (0, 0, 0)), target=(0, 0, 0),
     stiff=0.75, cling=(0.5, 0.05), opening=0.0, stop=(0.0, 0.0), noise=0.0, wave=0.0, turns=2.0, curl=0.0,
-    phase=None, taper=None, bulge=0.3, layer=0.5, shade=1.0, twist=0.0, round=False,
+    phase=None, taper=None, bulge=0.3, layer=0.5, shade=1.0, twist=0.0, round=False, guard=None,
 ) -> Locks:  # fmt: skip
     """Grow one lock from each root; arguments as in `march`, broadcast over the roots; metres.
 
@@ -30,7 +30,7 @@ def grow_tufts(
         np.ascontiguousarray(roots.points, np.float32), full(length), full(gaps, 4), full(away, 2), full(down, 2),
         full(out, 2), full(pull, 2), push, full(target, 3), full(stiff), full(cling, 2), full(opening), full(stop, 2),
         np.ascontiguousarray(ground.part, np.float32), ground.parted, ground.brow, ground.line,
-        (ground.eye_azimuth + 0.06, ground.brow_y + 0.004 * ground.scale), hull.centre, hull.unit,
+        guard or (ground.eye_azimuth + 0.06, ground.brow_y + 0.004 * ground.scale), hull.centre, hull.unit,
         hull.radii, hull.normals, points,
     )  # fmt: skip
     t = np.linspace(0, 1, points, dtype=np.float32)
@@ -52,7 +52,11 @@ def grow_tufts(
     else:
         side = None
     along = tangents(paths)
-    outward = unit(outward - (outward * along).sum(-1, keepdims=True) * along * 0.9)
+    # Where a lock stands straight off the head, its upper side is the one that looks up and ahead.
+    upper = np.float32([0.0, 0.8, 0.6])
+    upper = upper - (along @ upper)[..., None] * along
+    flat = (outward * along).sum(-1, keepdims=True)
+    outward = unit(outward - 0.95 * flat * along + 0.7 * flat**4 * upper)
     profile = np.ones(points, np.float32) if taper is None else np.asarray(taper, np.float32)
     return Locks(
         paths, outward, full(width)[:, None] * profile, full(bulge), turn.astype(np.float32), full(shade),
