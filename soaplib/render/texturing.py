@@ -6,31 +6,45 @@ import numba
 import numpy as np
 import torch
 
+from soaplib.render import memory
 from soaplib.render.kernels import ROW_TASKS, checked_tensor, common_dtype, kernel, run_tasks
+from soaplib.render.mipmaps import collapse, mip_levels, pyramid
+
+_BOUNDARIES = ("clamp", "wrap", "zero")
+_CLAMP, _WRAP, _ZERO = range(3)
 
 
-def texture(image: torch.Tensor, uv: torch.Tensor, mode: str = "bilinear", mip: bool = False) -> torch.Tensor:
+def texture(
+    image: torch.Tensor,
+    uv: torch.Tensor,
+    mode: str = "bilinear",
+    mip: bool = False,
+    boundary: str = "clamp",
+    steps: torch.Tensor | None = None,
+) -> torch.Tensor:
     """Look up an image at texture coordinates.
 
     Args:
         image: (B, Ht, Wt, C) or, for all, (1, Ht, Wt, C) float32 or float64, row 0 on top.
-        uv: (B, H, W, 2), origin at the image's bottom left, its top right at (1, 1); outside, the border's texel
-            goes on.
+        uv: (B, H, W, 2), origin at the image's bottom left, its top right at (1, 1).
         mode: "bilinear" between texel centres, or "nearest".
-        mip: where neighbouring pixels lie more than a texel apart, look into halved images instead, blending two
+        mip: where a pixel's step spans more than a texel, look into halved images instead, blending two
             (trilinear): no shimmer where a texture is seen small. Bilinear only.
+        boundary: what lies outside the image: with "clamp" the border's texel goes on, with "wrap" the image
+            repeats, with "zero" all is 0.
+        steps: (B, H, W, 2, 2) from `pixel_steps`, for the exact level of each pixel; as default, mip takes the
+            differences of uv between pixels, which are wrong along seams narrower than two pixels.
 
     Returns:
-        (B, H, W, C). float64 when either input is.
+        (B, H, W, C). float64 when image or uv is.
 
-    Gradients flow to the image and, when bilinear, to uv (0 where it is clamped; the choice of mip
-    level is held fixed).
+    Gradients flow to the image (through its halvings too) and, when bilinear, to uv (0 where it is clamped). The
+    choice of level is held fixed: it has no gradient. Where uv is not finite, a texel at the border is looked up.
 
     Raises:
-        ValueError: wrong shape, type or mode.
+        ValueError: wrong shape, type, mode or boundary.
 
-    Source: Laine et al. 2020, section 3.5; mip levels by halving (Williams 1983), the
-    footprint from differences of uv to the nearer of two neighbours, so that seams do not count.
+    Source: Laine et al. 2020, section 3.5; see `mipmaps` for the levels.
     """
     checked_tensor("texture", "image", image, "B,H,W,C")
     checked_tensor("texture", "uv", uv, "B,H,W,2")
@@ -40,158 +54,197 @@ def texture(image: torch.Tensor, uv: torch.Tensor, mode: str = "bilinear", mip: 
         )
     if mode not in ("bilinear", "nearest"):
         raise ValueError(f'texture: mode must be "bilinear" or "nearest", got {mode!r}')
+    if boundary not in _BOUNDARIES:
+        raise ValueError(f"texture: boundary must be one of {', '.join(_BOUNDARIES)}, got {boundary!r}")
     if mip and mode != "bilinear":
         raise ValueError(f'texture: mip needs mode "bilinear", got {mode!r}')
+    if steps is not None:
+        checked_tensor("texture", "steps", steps, ",".join(map(str, uv.shape)) + ",2")
     dtype = common_dtype(image, uv)
-    image, uv = image.to(dtype), uv.to(dtype)
-    return _trilinear(image, uv) if mip else _Texture.apply(image, uv, mode == "bilinear")
-
-
-def _trilinear(image, uv):
-    level = _mip_level(uv.detach(), image.shape[1:3])
-    deepest = int(np.ceil(np.log2(max(image.shape[1:3]))))
-    level = level.clamp(0, deepest)[..., None]
-    result = torch.zeros((*uv.shape[:3], image.shape[3]), dtype=uv.dtype)
-    for depth in range(deepest + 1):
-        weight = (1 - (level - depth).abs()).clamp(min=0)
-        if weight.any():
-            result = result + weight * _Texture.apply(image, uv, True)
-        if depth < deepest:
-            image = torch.nn.functional.avg_pool2d(
-                image.movedim(-1, 1), [min(2, s) for s in image.shape[1:3]], ceil_mode=True
-            ).movedim(1, -1)
-    return result
-
-
-def _mip_level(uv, texels):
-    """Return the base-2 logarithm of how many texels neighbouring pixels lie apart, (B, H, W)."""
-    place = uv * torch.tensor([texels[1], texels[0]], dtype=uv.dtype)
-    widest = torch.zeros(uv.shape[:3], dtype=uv.dtype)
-    for axis in (1, 2):
-        step = place.diff(dim=axis).norm(dim=-1)
-        if step.shape[axis] == 0:
-            continue
-        edge = torch.full_like(step.narrow(axis, 0, 1), torch.inf)
-        nearer = torch.minimum(torch.cat((step, edge), axis), torch.cat((edge, step), axis))
-        widest = torch.maximum(widest, nearer)
-    return torch.log2(widest.clamp(min=1e-6))
+    levels = mip_levels(uv, image.shape[1:3], steps).numpy() if mip else np.empty((0, 0, 0))
+    how = mode == "bilinear", _BOUNDARIES.index(boundary)
+    return _Texture.apply(image.to(dtype), uv.to(dtype), levels, *how)
 
 
 class _Texture(torch.autograd.Function):
     @staticmethod
-    def forward(ctx, image, uv, bilinear):
-        image, uv = image.contiguous(), uv.contiguous()
+    def forward(ctx, image, uv, levels, bilinear, boundary):
+        texels, uv = image.detach().contiguous().numpy(), uv.contiguous()
+        if len(levels):
+            flat, table = pyramid(texels)
+        else:
+            flat = texels.reshape(len(texels), -1, texels.shape[3])
+            table = np.array([(0, *texels.shape[1:3])])
+        out = memory.empty((*uv.shape[:3], flat.shape[2]), flat.dtype)
+        places = (uv.detach().numpy(), levels, bilinear, boundary)
+        run_tasks(_forward, ROW_TASKS, flat, table, *places, out)
         ctx.save_for_backward(image, uv)
-        ctx.bilinear = bilinear
-        out = torch.empty((*uv.shape[:3], image.shape[3]), dtype=uv.dtype)
-        run_tasks(_forward, ROW_TASKS, image.detach().numpy(), uv.detach().numpy(), bilinear, out.numpy())
-        return out
+        ctx.plan = flat, table, places
+        return torch.from_numpy(out)
 
     @staticmethod
     def backward(ctx, grad):
-        image, uv = (t.detach() for t in ctx.saved_tensors)
-        grad = grad.contiguous()
+        image, uv = ctx.saved_tensors
+        flat, table, places = ctx.plan
+        grad = grad.contiguous().numpy()
         grad_image = grad_uv = None
         if ctx.needs_input_grad[0]:
-            sums = np.zeros(image.shape)
-            run_tasks(_image_backward, numba.get_num_threads(), grad.numpy(), uv.numpy(), ctx.bilinear, sums)
-            grad_image = torch.from_numpy(sums).to(image.dtype)
+            sums = memory.zeros(flat.shape, np.float64)
+            run_tasks(_image_backward, numba.get_num_threads(), grad, table, *places, sums)
+            grad_image = torch.from_numpy(collapse(sums, table)).to(image.dtype)
         if ctx.needs_input_grad[1]:
             grad_uv = torch.zeros_like(uv)
-            if ctx.bilinear:
-                arrays = (t.numpy() for t in (grad, image, uv, grad_uv))
-                run_tasks(_uv_backward, ROW_TASKS, *arrays)
-        return grad_image, grad_uv, None
+            if places[2]:
+                run_tasks(_uv_backward, ROW_TASKS, grad, flat, table, *places, grad_uv.numpy())
+        return grad_image, grad_uv, None, None, None
 
 
 @kernel
-def _place(coordinate, size, bilinear):
+def _place(coordinate, size, bilinear, boundary):
     """Return the lower texel, the upper one and the upper one's weight along an axis.
 
-    The weight is -1 where the coordinate is clamped: it then does not move.
+    The weight is -1 where the coordinate is clamped: it then does not move. A texel of -1 is 0.
     """
     at = coordinate * size - 0.5
     if not bilinear:
         at = math.floor(at + 0.5)
+    if boundary != _CLAMP:
+        return _place_beyond(at, size, bilinear, boundary)
     # Written so that NaN is clamped too.
-    if not (at > 0):
+    if not at > 0:
         return 0, 0, -1.0
     if at >= size - 1:
         return size - 1, size - 1, -1.0
     low = int(at)
-    if not bilinear:
-        return low, low, -1.0
-    return low, low + 1, at - low
+    return low, low + 1, at - low if bilinear else -1.0
 
 
 @kernel
-def _forward(task, tasks, image, uv, bilinear, out):
+def _place_beyond(at, size, bilinear, boundary):
+    # What is not finite, or so large that it has no fraction, is not to be made an integer.
+    if not abs(at) < 1e15:
+        return (0, 0, -1.0) if boundary == _WRAP else (-1, -1, -1.0)
+    low = int(math.floor(at))
+    high, weight = low + 1, at - low if bilinear else -1.0
+    if boundary == _WRAP:
+        return low % size, high % size, weight
+    return low if 0 <= low < size else -1, high if 0 <= high < size else -1, weight
+
+
+@kernel
+def _taps(u, v, rows, columns, bilinear, boundary):
+    """Return the texels left, right, above and below a place in a level, and the right's and lower's weights."""
+    left, right, s = _place(u, columns, bilinear, boundary)
+    top, bottom, t = _place(1.0 - v, rows, bilinear, boundary)
+    return left, right, s, top, bottom, t
+
+
+@kernel
+def _texel(flat, start, columns, row, column, c):
+    return float(flat[start + row * columns + column, c]) if row >= 0 and column >= 0 else 0.0
+
+
+@kernel
+def _forward(task, tasks, flat, table, uv, levels, bilinear, boundary, out):
     images, height = uv.shape[:2]
     for row in range(task * images * height // tasks, (task + 1) * images * height // tasks):
         b, y = row // height, row % height
-        _forward_row(image[b if len(image) > 1 else 0], uv[b, y], bilinear, out[b, y])
+        texels = flat[b if len(flat) > 1 else 0]
+        _forward_row(texels, table, uv[b, y], levels, b, y, bilinear, boundary, out[b, y])
 
 
 @kernel
-def _forward_row(image, uv, bilinear, out):
-    rows, columns = image.shape[:2]
+def _forward_row(flat, table, uv, levels, b, y, bilinear, boundary, out):
+    channels = out.shape[1]
     for x in range(len(uv)):
-        left, right, s = _place(float(uv[x, 0]), columns, bilinear)
-        top, bottom, t = _place(1.0 - uv[x, 1], rows, bilinear)
-        s, t = max(s, 0.0), max(t, 0.0)
-        for c in range(out.shape[1]):
-            upper = image[top, left, c] * (1 - s) + image[top, right, c] * s
-            lower = image[bottom, left, c] * (1 - s) + image[bottom, right, c] * s
-            out[x, c] = upper * (1 - t) + lower * t
+        # A pixel looks into the level of whole number below its own, and with the rest into the next.
+        depth = levels[b, y, x] if len(levels) else 0.0
+        first = int(depth)
+        for n in range(first, first + (2 if depth > first else 1)):
+            share = depth - first if n > first else 1 - (depth - first)
+            start, rows, columns = table[n, 0], table[n, 1], table[n, 2]
+            u, v = float(uv[x, 0]), float(uv[x, 1])
+            left, right, s, top, bottom, t = _taps(u, v, rows, columns, bilinear, boundary)
+            s, t = max(s, 0.0), max(t, 0.0)
+            # What is 0 outside counts for nothing.
+            upper, lower = share * (1 - t) * (top >= 0), share * t * (bottom >= 0)
+            s, r = s * (right >= 0), (1 - s) * (left >= 0)
+            above, below = start + max(top, 0) * columns, start + max(bottom, 0) * columns
+            left, right = max(left, 0), max(right, 0)
+            p, q = np.uint64(above + left), np.uint64(above + right)
+            k, m = np.uint64(below + left), np.uint64(below + right)
+            for c in range(channels):
+                value = upper * (r * flat[p, c] + s * flat[q, c]) + lower * (r * flat[k, c] + s * flat[m, c])
+                out[x, c] = value if n == first else out[x, c] + value
 
 
 @kernel
-def _image_backward(task, tasks, grad, uv, bilinear, sums):
-    # Each task owns rows of the image and walks over all pixels in order: no sum depends on the tasks.
-    rows = sums.shape[1]
-    _image_backward_band(grad, uv, bilinear, task * rows // tasks, (task + 1) * rows // tasks, sums)
-
-
-@kernel
-def _image_backward_band(grad, uv, bilinear, first_row, last_row, sums):
-    rows, columns = sums.shape[1:3]
-    for b in range(len(uv)):
+def _image_backward(task, tasks, grad, table, uv, levels, bilinear, boundary, sums):
+    # Each task owns rows of the levels and walks over all pixels in order: no sum depends on the tasks.
+    for b in range(uv.shape[0]):
         total = sums[b if len(sums) > 1 else 0]
         for y in range(uv.shape[1]):
-            for x in range(uv.shape[2]):
-                top, bottom, t = _place(1.0 - uv[b, y, x, 1], rows, bilinear)
-                if bottom < first_row or top >= last_row:
-                    continue
-                left, right, s = _place(float(uv[b, y, x, 0]), columns, bilinear)
-                s, t = max(s, 0.0), max(t, 0.0)
-                for row, weight in ((top, 1 - t), (bottom, t)):
-                    if first_row <= row < last_row and weight != 0:
-                        for c in range(grad.shape[3]):
-                            g = weight * grad[b, y, x, c]
-                            total[row, left, c] += (1 - s) * g
-                            total[row, right, c] += s * g
+            _image_backward_row(
+                task, tasks, grad[b, y], table, uv[b, y], levels, b, y, bilinear, boundary, total
+            )
 
 
 @kernel
-def _uv_backward(task, tasks, grad, image, uv, grad_uv):
+def _image_backward_row(task, tasks, grad, table, uv, levels, b, y, bilinear, boundary, total):
+    channels = grad.shape[1]
+    for x in range(len(uv)):
+        depth = levels[b, y, x] if len(levels) else 0.0
+        first = int(depth)
+        for n in range(first, first + (2 if depth > first else 1)):
+            share = depth - first if n > first else 1 - (depth - first)
+            start, rows, columns = table[n, 0], table[n, 1], table[n, 2]
+            first_row, last_row = task * rows // tasks, (task + 1) * rows // tasks
+            top, bottom, t = _place(1.0 - float(uv[x, 1]), rows, bilinear, boundary)
+            if not (first_row <= top < last_row or first_row <= bottom < last_row):
+                continue
+            left, right, s = _place(float(uv[x, 0]), columns, bilinear, boundary)
+            s, t = max(s, 0.0), max(t, 0.0)
+            for row, row_weight in ((top, share * (1 - t)), (bottom, share * t)):
+                if first_row <= row < last_row and row_weight != 0:
+                    at = start + row * columns
+                    for c in range(channels):
+                        g = row_weight * grad[x, c]
+                        if left >= 0:
+                            total[at + left, c] += (1 - s) * g
+                        if right >= 0:
+                            total[at + right, c] += s * g
+
+
+@kernel
+def _uv_backward(task, tasks, grad, flat, table, uv, levels, bilinear, boundary, grad_uv):
     images, height = uv.shape[:2]
     for row in range(task * images * height // tasks, (task + 1) * images * height // tasks):
         b, y = row // height, row % height
-        _uv_backward_row(grad[b, y], image[b if len(image) > 1 else 0], uv[b, y], grad_uv[b, y])
+        texels = flat[b if len(flat) > 1 else 0]
+        _uv_backward_row(grad[b, y], texels, table, uv[b, y], levels, b, y, bilinear, boundary, grad_uv[b, y])
 
 
 @kernel
-def _uv_backward_row(grad, image, uv, grad_uv):
-    rows, columns = image.shape[:2]
+def _uv_backward_row(grad, flat, table, uv, levels, b, y, bilinear, boundary, grad_uv):
+    channels = grad.shape[1]
     for x in range(len(uv)):
-        left, right, s = _place(float(uv[x, 0]), columns, True)
-        top, bottom, t = _place(1.0 - uv[x, 1], rows, True)
-        along_s = along_t = 0.0
-        ss, tt = max(s, 0.0), max(t, 0.0)
-        for c in range(grad.shape[1]):
-            a, b = image[top, left, c], image[top, right, c]
-            d, e = image[bottom, left, c], image[bottom, right, c]
-            along_s += grad[x, c] * ((b - a) * (1 - tt) + (e - d) * tt)
-            along_t += grad[x, c] * ((d - a) * (1 - ss) + (e - b) * ss)
-        grad_uv[x, 0] = along_s * columns if s >= 0 else 0.0
-        grad_uv[x, 1] = -along_t * rows if t >= 0 else 0.0
+        depth = levels[b, y, x] if len(levels) else 0.0
+        first = int(depth)
+        gu = gv = 0.0
+        for n in range(first, first + (2 if depth > first else 1)):
+            share = depth - first if n > first else 1 - (depth - first)
+            start, rows, columns = table[n, 0], table[n, 1], table[n, 2]
+            u, v = float(uv[x, 0]), float(uv[x, 1])
+            left, right, s, top, bottom, t = _taps(u, v, rows, columns, bilinear, boundary)
+            ss, tt = max(s, 0.0), max(t, 0.0)
+            along_s = along_t = 0.0
+            for c in range(channels):
+                p = _texel(flat, start, columns, top, left, c)
+                q = _texel(flat, start, columns, top, right, c)
+                k = _texel(flat, start, columns, bottom, left, c)
+                m = _texel(flat, start, columns, bottom, right, c)
+                along_s += grad[x, c] * ((q - p) * (1 - tt) + (m - k) * tt)
+                along_t += grad[x, c] * ((k - p) * (1 - ss) + (m - q) * ss)
+            gu += share * along_s * columns if s >= 0 else 0.0
+            gv -= share * along_t * rows if t >= 0 else 0.0
+        grad_uv[x, 0], grad_uv[x, 1] = gu, gv
