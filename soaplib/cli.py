@@ -1,4 +1,4 @@
-"""The command `soap`: run a portrait, look at a run, and see whether this machine can do it."""
+"""The command `soap`: run a portrait, look at a run, make synthetic heads, and see whether this machine can do it."""
 
 import argparse
 import contextlib
@@ -71,6 +71,40 @@ def _parser() -> argparse.ArgumentParser:
     view.add_argument("run", type=pathlib.Path, metavar="RUN", help="folder of the run")
     view.add_argument("--no-open", action="store_true", help="only write the report and print its path")
     view.set_defaults(command=_view)
+
+    bench = commands.add_parser("bench", help="measure speed on this machine", description=_bench.__doc__)
+    bench.add_argument("what", choices=["render"], help="render: the backends, and other renderers")
+    bench.add_argument("--json", action="store_true", help="print JSON")
+    bench.add_argument(
+        "--sizes", type=int, nargs="+", metavar="S", help="pixels along a side [128 256 512 1024]"
+    )
+    bench.add_argument("--backends", nargs="+", metavar="NAME", help="only these [all that run here]")
+    bench.add_argument(
+        "--seconds", type=float, default=120, help="leave out what would take longer than this, once [120]"
+    )
+    bench.add_argument("--no-growth", action="store_true", help="do not vary faces and channels")
+    bench.set_defaults(command=_bench)
+
+    synth = commands.add_parser("synth", help="make a dataset of synthetic heads", description=_synth.__doc__)
+    synth.add_argument("--count", type=int, required=True, metavar="N", help="heads in the whole dataset")
+    synth.add_argument("--out", type=pathlib.Path, required=True, metavar="DIR", help="folder of the shards")
+    synth.add_argument("--seed", type=int, default=0, help="seed of the dataset [0]")
+    synth.add_argument("--views", type=int, default=6, help="how many of the six views, the front first [6]")
+    synth.add_argument("--size", type=int, default=256, help="pixels along each side of a picture [256]")
+    synth.add_argument(
+        "--extras",
+        default="",
+        metavar="LIST",
+        help="more truth in each sample: depth,uv,albedo,mesh or some of them",
+    )
+    synth.add_argument("--shard-size", type=int, default=50, metavar="N", help="heads in a shard [50]")
+    synth.add_argument("--workers", type=int, metavar="W", help="processes on this machine [one a core]")
+    synth.add_argument(
+        "--scheduler",
+        metavar="ADDRESS",
+        help="a running Dask scheduler, tcp://host:8786, instead of own processes",
+    )
+    synth.set_defaults(command=_synth)
     return parser
 
 
@@ -168,6 +202,77 @@ def _view(options) -> int:
 
         webbrowser.open(report.resolve().as_uri())
     return 0
+
+
+def _bench(options) -> int:
+    """Render six views of the head, forward and backward, with each backend and other renderers that are installed:
+    medians of alternating repetitions, and how the time grows with pixels, faces and channels."""
+    from soaplib.bench.render import SIZES, measure, table
+
+    report = measure(
+        options.sizes or SIZES,
+        options.backends,
+        seconds=options.seconds,
+        growth=not options.no_growth,
+        progress=lambda line: print(line, file=sys.stderr),
+    )
+    print(json.dumps(report, indent=1) if options.json else table(report))
+    return 0
+
+
+def _synth(options) -> int:
+    """Make a dataset of synthetic heads: WebDataset shards of pictures with all that is true of them. Shards are
+    written whole; the same command goes on where an interrupted one stopped, and a larger --count adds heads."""
+    from soaplib.synthetic.sample import EXTRAS
+    from soaplib.synthetic.shards import Recipe
+    from soaplib.synthetic.workers import write_dataset
+
+    extras = tuple(sorted({name.strip() for name in options.extras.split(",") if name.strip()}))
+    _check_synth(options, extras, EXTRAS)
+    recipe = Recipe(options.seed, options.size, options.views, extras, options.shard_size)
+    begun = time.perf_counter()
+    with contextlib.ExitStack() as stack:
+        bar = []
+
+        def tell(done, total):
+            if not bar:
+                from tqdm import tqdm
+
+                bar.append(stack.enter_context(tqdm(total=total, initial=done, unit="head", smoothing=0.05)))
+            bar[0].update(done - bar[0].n)
+
+        try:
+            index = write_dataset(
+                options.out, recipe, options.count, options.workers, options.scheduler, tell=tell
+            )
+        except KeyboardInterrupt:
+            print(
+                "soap: interrupted; whole shards stay, and the same command goes on from there.",
+                file=sys.stderr,
+            )
+            return 130
+    print(f"{index['count']} heads lie in {options.out} ({time.perf_counter() - begun:.0f} s).")
+    if index["failed"]:
+        seeds = ", ".join(str(one["seed"]) for one in index["failed"][:5])
+        told = f"{len(index['failed'])} heads could not be made (seeds {seeds}, ...; see index.json)."
+        print(f"soap: {told}", file=sys.stderr)
+    return 1 if index["failed"] else 0
+
+
+def _check_synth(options, extras, known) -> None:
+    for name, low, high in (
+        ("count", 1, 1_000_000), ("views", 1, 6), ("size", 32, 2048), ("shard-size", 1, 10_000), ("seed", 0, 2**40),
+    ):  # fmt: skip
+        value = getattr(options, name.replace("-", "_"))
+        if not low <= value <= high:
+            raise UserError(f"Expected --{name} from {low} to {high}, got {value}.")
+    unknown = [name for name in extras if name not in known]
+    if unknown:
+        raise UserError(f"There is no extra {unknown[0]!r}; --extras takes {','.join(known)}.")
+    if options.workers is not None and options.workers < 1:
+        raise UserError(f"Expected --workers 1 or more, got {options.workers}.")
+    if options.workers is not None and options.scheduler is not None:
+        raise UserError("Give --workers or --scheduler, not both: a scheduler has workers of its own.")
 
 
 def _has_display() -> bool:

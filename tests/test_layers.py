@@ -15,7 +15,7 @@ MAY_IMPORT = (
     | {"viewing": BASE | STAGES | {"render", "head"}}
     | {"bench": BASE | {"render", "head"}}
     | {"runs": BASE | {"viewing", "head", "render"}}
-    | {"cli": BASE | STAGES | {"render", "head", "runs", "viewing", "bench"}}
+    | {"cli": BASE | STAGES | {"render", "head", "runs", "viewing", "bench", "synthetic"}}
 )
 HEAVY = {
     "mediapipe",
@@ -28,6 +28,9 @@ HEAVY = {
     "jupyter_client",
     "nbclient",
     "IPython",
+    "webdataset",
+    "dask",
+    "distributed",
 }
 
 

@@ -28,7 +28,9 @@ def received_light(vertices, normals, faces, light: Light, occlusion: float = 1.
     """
     centre, reach = _extent(vertices)
     axes = _sky_axes()
-    radiance = np.concatenate([light.radiance(s * axes[:, 2].astype(np.float64)) for s in (1, -1)]).astype(np.float32)
+    radiance = np.concatenate([light.radiance(s * axes[:, 2].astype(np.float64)) for s in (1, -1)]).astype(
+        np.float32
+    )
     maps = np.empty((2, len(axes), _SKY_TEXELS, _SKY_TEXELS), np.float32)
     _splat(vertices, faces, axes, centre, reach, maps)
     share = np.empty((len(vertices), 3), np.float32)
