@@ -34,8 +34,8 @@ def grow_hair(hair: Hair, head: HeadModel) -> Piece:
         count = len(locks.paths)
         shade = locks.shade * np.clip(1 + hair.colour.spread * rng.normal(size=count), 0.6, 1.4)
         locks = dataclasses.replace(locks, shade=shade.astype(np.float32))
-        across = look.across if locks.round == look.round else (7 if locks.round else 4)
-        if locks.paths.shape[1] <= 8 and not locks.round:
+        across = look.across if locks.round == look.round else (6 if locks.round else 4)
+        if not locks.round and not 8 < locks.paths.shape[1] < 22:
             across = 3
         surfaces.append(surface(locks, across, softness, rng.uniform(size=(count, 2)), REACH * place.scale))
         share = (rng.uniform(size=count) < hair.colour.streak_share) * rng.uniform(0.4, 1.0, count)

@@ -78,9 +78,8 @@ def _falling(ground, hair, look, rng, roots, layer, width, shade=1.0, widen=1.0)
     push[:, 0, 2] = -(0.5 * hair.back + 0.6 * edge) * (roots.points[:, 2] > ground.scalp.centre[2])
     push[:, 1, 0] = hair.tips * 0.4 * side * (abs(hair.tips) > 0.3)
     # Waves, and the long way over the head, take more points.
-    points = look.points + int(
-        min(10, 20 * hair.length) + (8 if hair.curl > 0.2 else 4 if hair.wave > 0.004 else 0)
-    )
+    more = min(6, 16 * hair.length) + (8 if hair.curl > 0.2 else 4 if hair.wave > 0.004 else 0)
+    points = look.points + int(more * (0.6 if look.round else 1.0))
     return grow_tufts(
         ground, roots, rng, length=length, gaps=gaps, points=points,
         width=widen * look.half_width(width * scale, hair, rng, count), taper=look.widths(hair, points=points),

@@ -5,7 +5,7 @@ import numpy as np
 from soaplib.synthetic.hair.ground import Ground
 from soaplib.synthetic.hair.locks import Surface, unit
 
-_AROUND, _DOWN = 84, 22
+_AROUND, _DOWN = 72, 17
 _PERIODS = 4
 
 

@@ -68,7 +68,7 @@ def fallen(
     sideburn = (np.abs(roots.azimuth) > 0.75) & (np.abs(roots.azimuth) < 1.35)
     push[sideburn, :, 2] -= 0.35
     low = ground.brow_y + (0.012 + 0.02 * (1 - hair.fringe)) * scale
-    points = max(6, look.points - 5)
+    points = max(7, look.points - 4)
     pointed = dataclasses.replace(hair, taper=max(hair.taper, 0.9))
     stand = hair.lift * np.clip(roots.height, 0, 1)
     locks = grow_tufts(
@@ -77,7 +77,7 @@ def fallen(
         taper=look.widths(pointed, 0.3, 0.3, points),
         away=(1.0, 0.6), down=(0.05, 0.35), out=np.stack([0.5 * stand, 0.4 * stand], 1), stiff=0.6,
         cling=np.stack([0.4 - 0.35 * stand, np.full(count, 0.4)], 1), stop=(0.95, low), noise=0.25 * hair.noise,
-        bulge=look.bulge, layer=layer, round=look.round, twist=rng.normal(size=count) * 0.3 * hair.noise,
+        bulge=0.6 * look.bulge, layer=layer, round=look.round, twist=rng.normal(size=count) * 0.3 * hair.noise,
         **waves(hair, roots, rng, scale),
     )  # fmt: skip
     return [locks]
@@ -97,7 +97,7 @@ def swept(ground: Ground, hair: Hair, look: Look, rng: np.random.Generator, body
     ahead = np.clip((upper.points[:, 2] - ground.scalp.centre[2]) / (0.1 * scale), -0.6, 1)
     length = hair.length * scale * rng.uniform(0.7, 1.1, count) * (0.75 + 0.25 * np.clip(ahead, 0, 1))
     layer = np.clip(0.65 + 0.3 * ahead + 0.12 * rng.normal(size=count), 0, 1)
-    height = (0.001 + 0.005 * layer) * scale
+    height = (0.001 + 0.0035 * layer) * scale
     gaps = np.stack([0.4 * height, height, height, 0.5 * height + 0.004 * scale * max(hair.tips, 0)], 1)
     across = hair.fringe_sweep
     push = np.zeros((count, 2, 3), np.float32)
@@ -111,7 +111,7 @@ def swept(ground: Ground, hair: Hair, look: Look, rng: np.random.Generator, body
         ground, upper, rng, length=length, gaps=gaps, points=look.points, push=push,
         width=look.half_width(0.0072 * scale, hair, rng, count), taper=look.widths(hair, 0.35, 0.3), away=(0.1, 0.1),
         down=(0.0, 0.15), out=(0.25 + 0.3 * hair.lift, 0.0), stiff=0.7, cling=(0.35, 0.35), noise=0.15 * hair.noise,
-        bulge=look.bulge, layer=layer, round=look.round, stop=(0.95, ground.brow_y + 0.015 * scale),
+        bulge=0.6 * look.bulge, layer=layer, round=look.round, stop=(0.95, ground.brow_y + 0.015 * scale),
         twist=rng.normal(size=count) * 0.3 * hair.noise, **waves(hair, upper, rng, scale),
     )  # fmt: skip
     count = len(sides)
@@ -121,11 +121,11 @@ def swept(ground: Ground, hair: Hair, look: Look, rng: np.random.Generator, body
     rise = (0.0005 + 0.0015 * rng.uniform(size=count)) * scale
     push = np.zeros((count, 2, 3), np.float32)
     push[:, :, 2] = -0.7 * (np.abs(sides.azimuth) < 1.9)[:, None]
-    points = max(6, look.points - 5)
+    points = max(7, look.points - 4)
     below = grow_tufts(
         ground, sides, rng, length=length, gaps=np.stack([rise] * 4, 1), points=points, push=push,
         width=look.half_width(0.006 * scale, hair, rng, count), taper=look.widths(hair, 0.3, 0.35, points),
-        away=(0.0, 0.0), down=(0.9, 1.0), stiff=0.6, cling=(0.4, 0.4), noise=0.1 * hair.noise, bulge=look.bulge,
+        away=(0.0, 0.0), down=(0.9, 1.0), stiff=0.6, cling=(0.4, 0.4), noise=0.1 * hair.noise, bulge=0.6 * look.bulge,
         layer=np.clip(0.6 + 0.2 * rng.normal(size=count), 0, 1), round=look.round,
     )  # fmt: skip
     return [below, tops]
@@ -140,7 +140,7 @@ def spikes(
     """
     scale = ground.scale
     if crest:
-        roots = _strip(ground, crest, look.number(190, hair), rng)
+        roots = _strip(ground, crest, look.number(150, hair), rng)
     else:
         roots = ground.spread(max(44, look.number(130, hair)), rng, 0.4)
         roots = together(roots, ground.roots(*_front_row(ground, max(8, round(16 * look.count)), rng)))
@@ -160,11 +160,11 @@ def spikes(
     low = ground.brow_y - 0.004 * scale
     wide = 0.008 if crest else 0.0135
     locks = grow_tufts(
-        ground, roots, rng, length=length, gaps=np.full((count, 4), 0.003 * scale), points=look.points, push=push,
-        width=look.half_width(wide * scale, hair, rng, count), taper=look.widths(hair, 0.75, 0.3),
+        ground, roots, rng, length=length, gaps=np.full((count, 4), 0.003 * scale), points=8, push=push,
+        width=look.half_width(wide * scale, hair, rng, count), taper=look.widths(hair, 0.75, 0.3, 8),
         away=(0.0, 0.0) if crest else (0.9, 0.5), down=droop, out=(1.2, 0.8) if crest else out, stiff=0.75,
-        cling=(0.0, 0.05), noise=0.3 * hair.noise, bulge=max(look.bulge, 0.45), layer=np.clip(0.6 + 0.3 * up, 0, 1),
-        stop=(0.6, low), round=look.round, twist=rng.normal(size=count) * 0.3,
+        cling=(0.0, 0.05), noise=0.3 * hair.noise, bulge=0.6, layer=np.clip(0.6 + 0.3 * up, 0, 1),
+        stop=(0.6, low), round=True, twist=rng.normal(size=count) * 0.3,
         **waves(hair, roots, rng, scale),
     )  # fmt: skip
     return [locks]
@@ -197,7 +197,7 @@ def ropes(ground: Ground, hair: Hair, look: Look, rng: np.random.Generator) -> l
     roots = ground.spread(max(30, round(75 * look.count**0.5 * hair.density)), rng)
     count = len(roots)
     layer = np.clip(1 - roots.away / 1.5 + 0.15 * rng.normal(size=count), 0, 1)
-    base = (0.004 + 0.012 * layer + 0.006 * hair.volume) * scale
+    base = (0.003 + 0.006 * layer + 0.006 * hair.volume) * scale
     gaps = np.stack([base, base + 0.014 * hair.volume * scale, base + 0.018 * hair.volume * scale, base], 1)
     end = ground.brow_y - hair.length * scale + 0.02 * scale * rng.normal(size=count)
     length = 1.3 * np.maximum(roots.points[:, 1] - end, 0.03 * scale) + 0.03 * scale
@@ -205,7 +205,7 @@ def ropes(ground: Ground, hair: Hair, look: Look, rng: np.random.Generator) -> l
     push = np.zeros((count, 2, 3), np.float32)
     push[:, 0, 2] = -0.5 * (np.abs(roots.azimuth) < 1.0)
     locks = grow_tufts(
-        ground, roots, rng, length=length, gaps=gaps, points=16, push=push, out=(0.3, 0.0), bulge=1.0, round=True,
+        ground, roots, rng, length=length, gaps=gaps, points=16, push=push, out=(0.05, 0.0), bulge=1.0, round=True,
         width=0.0062 * scale * hair.lock_width * rng.uniform(0.8, 1.2, count),
         taper=look.widths(hair, 0.8, 0.1, 16) * 0.4 + 0.6, opening=opening, cling=(0.35, 0.03), layer=layer,
         stop=np.stack([np.full(count, 4.0), end], 1), noise=0.25 * hair.noise, wave=0.003 * scale,

@@ -21,7 +21,7 @@ def tie_points(ground: Ground, hair: Hair, sides: int, gap: float) -> np.ndarray
 def combed(ground: Ground, hair: Hair, look: Look, rng: np.random.Generator, ties: np.ndarray) -> list[Locks]:
     """Grow hair that is combed over the head to the nearest tie on its side of the parting."""
     scale = ground.scale
-    roots = ground.spread(look.number(130, hair), rng)
+    roots = ground.spread(look.number(115, hair), rng)
     azimuth = np.linspace(-np.pi, np.pi, max(20, round(44 * look.count**0.5)) + 1)[:-1]
     edge = ground.roots(
         azimuth + rng.normal(size=len(azimuth)) * 0.02, ground.hairline.height(azimuth) + 0.03
