@@ -70,7 +70,7 @@ def draw_irises(rng: np.random.Generator, style: str, melanin: float = 1.0, age:
 def _natural(rng, melanin, age):
     pale = 1 / (1 + melanin)
     names = tuple(_HUMAN)
-    chance = np.array([_HUMAN[n][2] * (1 - pale) ** 2 + _HUMAN[n][3] * pale**1.5 for n in names])
+    chance = np.array([_HUMAN[n][2] * (1 - pale) ** 2 + _HUMAN[n][3] * pale**3 for n in names])
     first = names[rng.choice(len(names), p=chance / chance.sum())]
     second = names[rng.choice(len(names), p=chance / chance.sum())] if rng.random() < 0.006 else first
     change, shade = rng.normal(0, 0.025, (2, 3)), rng.uniform(0.85, 1.15)

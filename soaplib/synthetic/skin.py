@@ -10,7 +10,7 @@ from soaplib.synthetic.pigments import human_pigments, reflectance, tinted_pigme
 from soaplib.synthetic.wrinkles import Wrinkles, draw_wrinkles
 
 _FANTASY = (
-    (0.36, 0.56, 0.86), (0.45, 0.72, 0.48), (0.62, 0.64, 0.68), (0.66, 0.52, 0.82), (0.82, 0.32, 0.28),
+    (0.36, 0.56, 0.86), (0.45, 0.72, 0.48), (0.62, 0.64, 0.68), (0.66, 0.52, 0.82), (0.80, 0.42, 0.36),
     (0.30, 0.66, 0.66), (0.90, 0.72, 0.38), (0.52, 0.60, 0.38),
 )  # fmt: skip
 _CLAYS = {
@@ -108,9 +108,9 @@ def _melanin(rng, ancestry):
     even = rng.uniform(np.log(0.03), np.log(11.0))
     if ancestry is None:
         return float(np.exp(even))
-    shares = np.maximum(ancestry, 0)
+    shares = np.maximum(ancestry, 0) ** 1.5  # mixed people, too, lean to one side
     likely = float(shares @ np.log(_USUAL_MELANIN) / max(shares.sum(), 1e-9))
-    spread = 0.45 + 0.35 * (1 - shares.max() / max(shares.sum(), 1e-9))
+    spread = 0.55 + 0.4 * (1 - shares.max() / max(shares.sum(), 1e-9))
     return float(np.clip(np.exp(rng.normal(likely, spread)), 0.03, 13.0))
 
 
@@ -130,11 +130,11 @@ def _human(rng, style, wear, masculine, melanin):
         freckle_strength=rng.uniform(0.3, 1), moles=int(rng.poisson(2.2 * (1 - youth))),
         age_spots=int(rng.poisson(30 * max(0.0, wear - 0.62) * (0.3 + 0.7 * pale))),
         lip_blood=rng.uniform(0.5, 1.15) * (1 + 0.25 * melanin),
-        lip_pigment=rng.uniform(0.5, 0.85) + 0.25 * (1 - pale), lip_rim=rng.uniform(0.2, 1),
+        lip_pigment=rng.uniform(0.85, 1.15) + 0.1 * (1 - pale), lip_rim=rng.uniform(0.2, 1),
         brow_bed=rng.uniform(0.04, 0.16), hair_colour=tuple(hair * rng.uniform(0.7, 1.2)),
         stubble=float((masculine > 0.5) * (wear > 0.25) * (rng.random() < 0.6) * rng.uniform(0.1, 0.9)),
         scalp=0.0, makeup=draw_makeup(rng, pale**0.5, 0.62 * (1 - masculine) * (wear > 0.22)),
-        wrinkles=draw_wrinkles(rng, wear), stuff="skin", gloss=rng.uniform(0.08, 0.22),
+        wrinkles=draw_wrinkles(rng, wear), stuff="skin", gloss=rng.uniform(0.14, 0.36),
     )  # fmt: skip
 
 
@@ -144,7 +144,7 @@ def _realistic(rng, skin):
 
 def _cartoon(rng, skin):
     """Clean and soft, a little too rosy; sometimes not human."""
-    fantasy = rng.random() < 0.12
+    fantasy = rng.random() < 0.1
     tint = _jittered(rng, _FANTASY[rng.integers(len(_FANTASY))], 0.03) if fantasy else ()
     flush = _flush(rng, tint, (0.85, 0.35, 0.45), 0.12) if fantasy else ()
     melanin = 0.8 * skin.melanin / (1 + 0.05 * skin.melanin)
@@ -152,7 +152,8 @@ def _cartoon(rng, skin):
         skin, tint=tint, flush=flush, melanin=1.0 if fantasy else melanin,
         blood=0.0 if fantasy else skin.blood + 0.06, yellow=0.3 + 0.7 * skin.yellow, mottle=0.1, pores=0.0,
         cheeks=rng.uniform(0.6, 1.6), nose=rng.uniform(0.4, 1.2), ears=rng.uniform(0.5, 1.2),
-        under_eye=0.2 * skin.under_eye, freckles=int((skin.freckles > 0) * rng.integers(14, 40)), moles=int(rng.random() < 0.1), age_spots=0,
+        under_eye=0.2 * skin.under_eye, freckles=int((skin.freckles > 0) * rng.integers(14, 40)),
+        moles=int(rng.random() < 0.1), age_spots=0,
         lip_blood=rng.uniform(0.7, 1.6) * (1 + 0.25 * melanin), lip_rim=0.0, brow_bed=0.0,
         stubble=0.6 * skin.stubble, wrinkles=_softened(skin.wrinkles, 0.2), gloss=rng.uniform(0.10, 0.24),
     )  # fmt: skip

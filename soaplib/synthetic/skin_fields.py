@@ -97,7 +97,7 @@ def _masks(head, surface, marks, size):
     out = {"mouth": smoothstep(0.1, 0.4, mouth), "socket": smoothstep(0.1, 0.5, socket)}
     ears = smoothstep(0.2, 0.9, surface.at(head.region("ears")))
     out["lip_gap"] = gap = _lip_gap(surface, head, size)
-    out["lips"] = smoothstep(-0.0009, 0.0007, gap) * (1 - out["mouth"])
+    out["lips"] = smoothstep(-0.0014, 0.0012, gap) * (1 - out["mouth"])
     out["lip_rim"] = np.exp(-(((gap + 0.0012) / 0.0012) ** 2)) * (1 - out["mouth"])
     out["lip_seam"] = _seam(places, marks) * (gap > -0.004)
     out["lower_lip"] = out["lips"] * smoothstep(-0.001, -0.004, y - marks[13, 1])

@@ -61,7 +61,7 @@ class Canvas:
 
     def picture(self, values: np.ndarray) -> np.ndarray:
         """Spread (N,) or (N, C) values over the whole picture (size, size[, C]), gaps filled from beside."""
-        return values[self.nearest].reshape(*self.texels.shape, *values.shape[1:])
+        return np.take(values, self.nearest, 0, mode="clip").reshape(*self.texels.shape, *values.shape[1:])
 
 
 @functools.lru_cache(maxsize=4)
