@@ -41,9 +41,9 @@ class Hull:
     def push_out(self, points: np.ndarray, gap=0.0) -> np.ndarray:
         """Move (..., 3) points that are closer to the axis than surface + `gap` out along the radius."""
         flat = np.ascontiguousarray(points, np.float32).reshape(-1, 3)
-        gaps = np.broadcast_to(np.float32(gap), points.shape[:-1]).reshape(-1)
-        gaps = np.ascontiguousarray(gaps, np.float32)
-        return _kernels()["push"](flat, gaps, self.centre, self.unit, self.radii).reshape(points.shape)
+        gaps = np.empty(points.shape[:-1], np.float32)
+        gaps[...] = gap
+        return _kernels()["push"](flat, gaps.reshape(-1), self.centre, self.unit, self.radii).reshape(points.shape)
 
     def normals_at(self, points: np.ndarray) -> np.ndarray:
         """Give the smoothed surface's unit normals (..., 3) next to (..., 3) points."""

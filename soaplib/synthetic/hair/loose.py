@@ -50,7 +50,7 @@ def _lining(ground, hair, look, rng):
         hair, wave=0.3 * hair.wave, curl=0.0, noise=0.0, taper=0.0, asymmetry=hair.asymmetry, layers=0.0,
         length=hair.length - 0.012,
     )  # fmt: skip
-    return _falling(ground, plain, look, rng, roots, np.zeros(len(roots)), 0.017, 0.75, 1 / look.width)
+    return _falling(ground, plain, look, rng, roots, np.zeros(len(roots)), 0.02, 0.75, 1 / look.width)
 
 
 def _falling(ground, hair, look, rng, roots, layer, width, shade=1.0, widen=1.0):

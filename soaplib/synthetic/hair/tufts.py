@@ -22,7 +22,9 @@ def grow_tufts(
     count = len(roots)
 
     def full(value, *shape):
-        return np.ascontiguousarray(np.broadcast_to(np.asarray(value, np.float32), (count, *shape)))
+        out = np.empty((count, *shape), np.float32)
+        out[...] = value
+        return out
 
     push = full(push, 2, 3) + noise * rng.normal(size=(count, 1, 3)).astype(np.float32)
     hull = ground.hull
