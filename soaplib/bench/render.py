@@ -60,6 +60,11 @@ def measure(
     if not sizes or sizes[0] < 1:
         raise UserError(f"Sizes must be 1 pixel or more, got {sizes}.")
     ready, absent = _here(names)
+    progress("warming up")
+    for contender in ready:
+        # Compiles, and loads what it needs.
+        forward, backward = contender.make(job(8, 1, 3).to(contender.device))
+        _timed(contender, forward, backward)
     rows, late = [], set()
     sweeps = [("pixels", [(size, 1, 3) for size in sizes])]
     if growth:

@@ -10,10 +10,11 @@ import importlib
 
 _HOMES = {
     "backends": ("use_backend",),
-    "backends.operations": ("antialias", "interpolate", "rasterize", "texture", "vertex_normals"),
+    "backends.operations": (
+        "antialias", "interpolate", "peel", "pixel_steps", "rasterize", "texture", "vertex_normals",
+    ),
     "antialiasing": ("mesh_edges",),
     "rasterise": ("pack_meshes",),
-    "peeling": ("peel",),
     "cameras": (
         "camera_rotation", "clip_positions", "orthographic", "perspective", "project", "turn",
     ),

@@ -96,8 +96,8 @@ def mip_levels(uv: torch.Tensor, texels: tuple[int, int], steps: torch.Tensor | 
     uv: (B, H, W, 2). steps: (B, H, W, 2, 2) from `pixel_steps`; without them, differences to the nearer of two
     neighbouring pixels are taken, so that seams do not count.
     """
-    scale = torch.tensor([texels[1], texels[0]], dtype=torch.float64)
-    widest = torch.zeros(uv.shape[:3], dtype=torch.float64)
+    scale = torch.tensor([texels[1], texels[0]], dtype=torch.float64, device=uv.device)
+    widest = torch.zeros(uv.shape[:3], dtype=torch.float64, device=uv.device)
     if steps is None:
         place = uv.detach() * scale
         for axis in (1, 2):

@@ -2,8 +2,10 @@
 
 from soaplib.render.antialiasing import antialias
 from soaplib.render.interpolation import interpolate
+from soaplib.render.mipmaps import pixel_steps
+from soaplib.render.peeling import peel
 from soaplib.render.rasterise import rasterize
 from soaplib.render.shading import vertex_normals
 from soaplib.render.texturing import texture
 
-__all__ = ["antialias", "interpolate", "rasterize", "texture", "vertex_normals"]
+__all__ = ["antialias", "interpolate", "peel", "pixel_steps", "rasterize", "texture", "vertex_normals"]

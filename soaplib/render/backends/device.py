@@ -1,12 +1,12 @@
-"""What backends on any device share: checked faces kept per tensor, and mip-mapped look-up out of a plain one."""
-
-import math
+"""What backends on any device share: checked arguments, and what is kept per tensor of faces."""
 
 import torch
 from torch.utils.weak import WeakIdKeyDictionary
 
 from soaplib.render.antialiasing import mesh_edges
 from soaplib.render.kernels import checked_faces, checked_ranges, checked_size, checked_tensor, common_dtype
+
+BOUNDARIES = ("clamp", "wrap", "zero")
 
 _known = WeakIdKeyDictionary()
 """What was found out about a tensor of faces, so that a loop does not make the GPU wait for it in every step."""
@@ -65,6 +65,13 @@ def checked_meshes(operation: str, clip, faces, size, ranges):
     return clip, faces, spans, checked_size(operation, size)
 
 
+def checked_layers(layers) -> int:
+    """Return a number of layers; raises ValueError unless it is a whole number of at least 1."""
+    if layers != int(layers) or layers < 1:
+        raise ValueError(f"peel: layers must be a whole number of at least 1, got {layers!r}")
+    return int(layers)
+
+
 def drawable(clip: torch.Tensor, faces: torch.Tensor, cull: bool) -> torch.Tensor:
     """Say which faces (F, 3) may be drawn, (B, F): finite, and where `cull`, counter-clockwise on the screen."""
     seen = torch.isfinite(clip).all(-1)[:, faces.long()].all(-1)
@@ -74,8 +81,8 @@ def drawable(clip: torch.Tensor, faces: torch.Tensor, cull: bool) -> torch.Tenso
     return seen
 
 
-def checked_texture(image, uv, mode: str, mip: bool):
-    """Return image and uv in their common type; see `soaplib.render.texturing.texture` for the errors."""
+def checked_texture(image, uv, mode: str, mip: bool, boundary: str, steps):
+    """Return image and uv in their common type, and the boundary's number; see `soaplib.render.texturing.texture`."""
     checked_tensor("texture", "image", image, "B,H,W,C")
     checked_tensor("texture", "uv", uv, "B,H,W,2")
     if len(image) not in (1, len(uv)) or 0 in image.shape:
@@ -84,38 +91,11 @@ def checked_texture(image, uv, mode: str, mip: bool):
         )
     if mode not in ("bilinear", "nearest"):
         raise ValueError(f'texture: mode must be "bilinear" or "nearest", got {mode!r}')
+    if boundary not in BOUNDARIES:
+        raise ValueError(f"texture: boundary must be one of {', '.join(BOUNDARIES)}, got {boundary!r}")
     if mip and mode != "bilinear":
         raise ValueError(f'texture: mip needs mode "bilinear", got {mode!r}')
+    if steps is not None:
+        checked_tensor("texture", "steps", steps, ",".join(map(str, uv.shape)) + ",2")
     dtype = common_dtype(image, uv)
-    return image.to(dtype), uv.to(dtype)
-
-
-def trilinear(image: torch.Tensor, uv: torch.Tensor, look_up) -> torch.Tensor:
-    """Blend look-ups look_up(image, uv) into halved images; see `soaplib.render.texturing.texture`, mip."""
-    level = _mip_level(uv.detach(), image.shape[1:3])
-    deepest = math.ceil(math.log2(max(image.shape[1:3])))
-    level = level.clamp(0, deepest)[..., None]
-    result = 0
-    for depth in range(deepest + 1):
-        # Levels that no pixel needs are looked into all the same: to ask would make the GPU wait.
-        result = result + (1 - (level - depth).abs()).clamp(min=0) * look_up(image, uv)
-        if depth < deepest:
-            halves = [min(2, s) for s in image.shape[1:3]]
-            image = torch.nn.functional.avg_pool2d(image.movedim(-1, 1), halves, ceil_mode=True).movedim(
-                1, -1
-            )
-    return result
-
-
-def _mip_level(uv, texels):
-    """Return the base-2 logarithm of how many texels neighbouring pixels lie apart, (B, H, W)."""
-    place = torch.stack((uv[..., 0] * texels[1], uv[..., 1] * texels[0]), -1)
-    widest = torch.zeros_like(uv[..., 0])
-    for axis in (1, 2):
-        step = place.diff(dim=axis).norm(dim=-1)
-        if step.shape[axis] == 0:
-            continue
-        edge = torch.full_like(step.narrow(axis, 0, 1), torch.inf)
-        nearer = torch.minimum(torch.cat((step, edge), axis), torch.cat((edge, step), axis))
-        widest = torch.maximum(widest, nearer)
-    return torch.log2(widest.clamp(min=1e-6))
+    return image.to(dtype), uv.to(dtype), BOUNDARIES.index(boundary)

@@ -10,7 +10,13 @@ import functools
 
 import torch
 
-from soaplib.render.backends.device import checked_meshes, checked_texture, device_faces, drawable, trilinear
+from soaplib.render.backends.device import (
+    checked_layers,
+    checked_meshes,
+    checked_texture,
+    device_faces,
+    drawable,
+)
 
 
 def rasterize(clip, faces, size, cull=False, ranges=None):
@@ -20,9 +26,18 @@ def rasterize(clip, faces, size, cull=False, ranges=None):
     clip, faces, spans, size = checked_meshes("rasterize", clip, faces, size, ranges)
     positions, triangles, starts, offsets = range_mode(clip, faces, spans, cull)
     rast, _ = dr.rasterize(_context(clip.device), positions, triangles, size, ranges=starts, grad_db=False)
-    face = rast[..., 3:].detach()
-    face = torch.where(face > 0, face - offsets.to(clip.device)[:, None, None, None], 0.0)
-    return torch.cat((rast[..., :3], face), -1).to(clip.dtype)
+    return own_faces(rast, offsets).to(clip.dtype)
+
+
+def peel(clip, faces, size, layers, cull=False, ranges=None):
+    """See `soaplib.render.peeling.peel`."""
+    import nvdiffrast.torch as dr
+
+    clip, faces, spans, size = checked_meshes("peel", clip, faces, size, ranges)
+    positions, triangles, starts, offsets = range_mode(clip, faces, spans, cull)
+    with dr.DepthPeeler(_context(clip.device), positions, triangles, size, starts, grad_db=False) as peeler:
+        found = [peeler.rasterize_next_layer()[0] for _ in range(checked_layers(layers))]
+    return tuple(own_faces(rast, offsets).to(clip.dtype) for rast in found)
 
 
 @functools.lru_cache(maxsize=8)
@@ -59,28 +74,35 @@ def range_mode(clip, faces, spans, cull):
     )
 
 
+def own_faces(rast: torch.Tensor, offsets: torch.Tensor) -> torch.Tensor:
+    """Take each image's offset (B,) off the face numbers of rast (B, H, W, 4), where there is a face."""
+    face = rast[..., 3:].detach()
+    face = torch.where(face > 0, face - offsets.to(rast.device, non_blocking=True)[:, None, None, None], 0.0)
+    return torch.cat((rast[..., :3], face), -1)
+
+
 def interpolate(attributes, rast, faces):
     """See `soaplib.render.interpolation.interpolate`."""
     import nvdiffrast.torch as dr
 
+    attributes = attributes[None] if attributes.ndim == 2 else attributes
     faces = device_faces("interpolate", faces, attributes)
     out, _ = dr.interpolate(attributes.float().contiguous(), rast.float().contiguous(), faces)
     return out.to(torch.promote_types(attributes.dtype, rast.dtype))
 
 
-def texture(image, uv, mode="bilinear", mip=False):
-    """See `soaplib.render.texturing.texture`."""
-    image, uv = checked_texture(image, uv, mode, mip)
-    if mip:
-        return trilinear(image, uv, lambda level, place: _texture(level, place, "linear"))
-    return _texture(image, uv, "linear" if mode == "bilinear" else "nearest")
-
-
-def _texture(image, uv, mode):
+def texture(image, uv, mode="bilinear", mip=False, boundary="clamp", steps=None):
+    """See `soaplib.render.texturing.texture`; mip-mapped look-up is Warp's, as nvdiffrast halves powers of two only."""
     import nvdiffrast.torch as dr
 
+    from soaplib.render.backends import warp
+
+    image, uv, _ = checked_texture(image, uv, mode, mip, boundary, steps)
+    if mip:
+        return warp.texture(image, uv, mode, mip, boundary, steps)
+    filtered = "linear" if mode == "bilinear" else "nearest"
     place = texture_place(uv.float())
-    found = dr.texture(image.float().contiguous(), place, filter_mode=mode, boundary_mode="clamp")
+    found = dr.texture(image.float().contiguous(), place, filter_mode=filtered, boundary_mode=boundary)
     return found.to(image.dtype)
 
 
@@ -89,11 +111,18 @@ def texture_place(uv: torch.Tensor) -> torch.Tensor:
     return torch.stack((uv[..., 0], 1 - uv[..., 1]), -1).nan_to_num(0.0).contiguous()
 
 
-def antialias(color, rast, clip, faces, edges=None):
+def pixel_steps(attributes, rast, clip, faces):
+    """See `soaplib.render.mipmaps.pixel_steps`."""
+    from soaplib.render.backends import warp
+
+    return warp.pixel_steps(attributes, rast, clip, faces)
+
+
+def antialias(color, rast, clip, faces, edges=None, ranges=None):
     """See `soaplib.render.antialiasing.antialias`."""
     from soaplib.render.backends import warp
 
-    return warp.antialias(color, rast, clip, faces, edges)
+    return warp.antialias(color, rast, clip, faces, edges, ranges)
 
 
 def vertex_normals(vertices, faces):

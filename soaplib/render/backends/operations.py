@@ -36,6 +36,8 @@ def _passed_on(function):
 
 
 rasterize = _passed_on(cpu.rasterize)
+peel = _passed_on(cpu.peel)
+pixel_steps = _passed_on(cpu.pixel_steps)
 interpolate = _passed_on(cpu.interpolate)
 texture = _passed_on(cpu.texture)
 antialias = _passed_on(cpu.antialias)

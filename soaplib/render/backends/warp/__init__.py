@@ -13,9 +13,9 @@ import warp
 warp.config.log_level = max(warp.config.log_level, warp.LOG_WARNING)
 
 from soaplib.render.backends.warp.antialiasing import antialias  # noqa: E402
-from soaplib.render.backends.warp.interpolation import interpolate  # noqa: E402
+from soaplib.render.backends.warp.interpolation import interpolate, pixel_steps  # noqa: E402
 from soaplib.render.backends.warp.normals import vertex_normals  # noqa: E402
-from soaplib.render.backends.warp.rasterise import rasterize  # noqa: E402
+from soaplib.render.backends.warp.rasterise import peel, rasterize  # noqa: E402
 from soaplib.render.backends.warp.texturing import texture  # noqa: E402
 
-__all__ = ["antialias", "interpolate", "rasterize", "texture", "vertex_normals"]
+__all__ = ["antialias", "interpolate", "peel", "pixel_steps", "rasterize", "texture", "vertex_normals"]

@@ -6,22 +6,24 @@ import torch
 import warp as wp
 
 from soaplib.render.backends.device import device_edges, device_faces
+from soaplib.render.backends.warp.corners import pixel_corners, point, pull_point, seen_from, send_to_vertex
 from soaplib.render.backends.warp.interpolation import face_at
-from soaplib.render.backends.warp.rasterise import pixel_corners, pull_point, send_to_vertex
 from soaplib.render.backends.warp.sums import OPTIONS, float_kernel, launch, summed
 from soaplib.render.kernels import checked_tensor, common_dtype
 
 wp.set_module_options(OPTIONS)
 
+# How far beyond a pixel's centre a silhouette is looked for, as on the CPU.
+_SLACK = wp.constant(wp.float64(0.0625))
 
-def antialias(color, rast, clip, faces, edges=None):
+
+def antialias(color, rast, clip, faces, edges=None, ranges=None):
     """See `soaplib.render.antialiasing.antialias`."""
     images = color.shape[0]
     checked_tensor("antialias", "color", color, "B,H,W,C")
     checked_tensor("antialias", "rast", rast, f"{images},{color.shape[1]},{color.shape[2]},4")
-    packed = clip.ndim == 2
-    checked_tensor("antialias", "clip", clip, "V,4" if packed else f"{images},V,4")
-    clip = clip[None] if packed else clip
+    checked_tensor("antialias", "clip", clip, f"{images},V,4" if ranges is None else "V,4")
+    clip = clip if ranges is None else clip[None]
     faces = device_faces("antialias", faces, clip)
     edges = device_edges(faces) if edges is None else edges.to(faces.device)
     if edges.shape != faces.shape or edges.dtype != torch.int32:
@@ -66,9 +68,21 @@ class _Antialias(torch.autograd.Function):
 
 
 @wp.func
-def _side(corners: wp.array3d[wp.float64], b: int, i: int, j: int, k: int):
-    x, y = corners[b, i, 4], corners[b, i, 5]
-    return (corners[b, j, 4] - x) * (corners[b, k, 5] - y) - (corners[b, j, 5] - y) * (corners[b, k, 4] - x)
+def _sign(corners: wp.array3d[wp.float64], faces: wp.array2d[wp.int32], b: int, f: int):
+    """Return how a face is wound on the screen: 1 or -1, or 0 where it is not drawn."""
+    i, j, k = faces[f, 0], faces[f, 1], faces[f, 2]
+    x, y, zero = corners[b, i, 4], corners[b, i, 5], wp.float64(0.0)
+    side = (corners[b, j, 4] - x) * (corners[b, k, 5] - y) - (corners[b, j, 5] - y) * (corners[b, k, 4] - x)
+    if wp.isnan(side):
+        side = zero
+        if corners[b, i, 3] > zero or corners[b, j, 3] > zero or corners[b, k, 3] > zero:
+            side = wp.dot(point(corners, b, i), wp.cross(point(corners, b, j), point(corners, b, k)))
+    sign = 0
+    if side > zero:
+        sign = 1
+    if side < zero:
+        sign = -1
+    return sign
 
 
 @wp.kernel
@@ -80,19 +94,19 @@ def _find_folds(
 ):
     """Set bit i of a face's flag where its edge i is a silhouette on this image's screen."""
     b, f = wp.tid()
-    zero = wp.float64(0.0)
-    area = _side(corners, b, faces[f, 0], faces[f, 1], faces[f, 2])
-    flag = 0
+    own = _sign(corners, faces, b, f)
+    flag = int(0)  # noqa: UP018
     for i in range(3):
         g = edges[f, i]
-        fold = True
+        turned = 0
         if g >= 0:
             p = faces[f, (i + 1) % 3]
             q = faces[f, (i + 2) % 3]
-            other = _side(corners, b, faces[g, 0] + faces[g, 1] + faces[g, 2] - p - q, p, q)
-            # Written so that NaN, a dropped neighbour, counts as a silhouette.
-            fold = not ((other > zero and area < zero) or (other < zero and area > zero))
-        if fold:
+            turned = -_sign(corners, faces, b, g)
+            for k in range(3):
+                if faces[g, k] == q and faces[g, (k + 1) % 3] == p:
+                    turned = _sign(corners, faces, b, g)
+        if own * turned <= 0:
             flag = flag | (1 << i)
     folds[b, f] = wp.uint8(flag)
 
@@ -114,6 +128,28 @@ def _unfolded(edges: wp.array2d[wp.int32], folds: wp.array2d[wp.uint8], b: int, 
 
 
 @wp.func
+def _before(corners: wp.array3d[wp.float64], b: int, i: int, j: int):
+    """Return the screen position just before the camera on the way from i, in front of it, to j, behind."""
+    w = wp.float64(1e-6) * corners[b, i, 3]
+    t = (corners[b, i, 3] - w) / (corners[b, i, 3] - corners[b, j, 3])
+    x = corners[b, i, 0] + t * (corners[b, j, 0] - corners[b, i, 0])
+    y = corners[b, i, 1] + t * (corners[b, j, 1] - corners[b, i, 1])
+    return wp.vec2d(x / w, y / w)
+
+
+@wp.func
+def _edge_ends(corners: wp.array3d[wp.float64], b: int, i: int, j: int):
+    """Return the screen positions of an edge's ends; an end behind the camera is moved just before it."""
+    p = wp.vec2d(corners[b, i, 4], corners[b, i, 5])
+    q = wp.vec2d(corners[b, j, 4], corners[b, j, 5])
+    if wp.isnan(p[0]) and not wp.isnan(q[0]):
+        p = _before(corners, b, j, i)
+    elif wp.isnan(q[0]) and not wp.isnan(p[0]):
+        q = _before(corners, b, i, j)
+    return p, q
+
+
+@wp.func
 def _exit(
     corners: wp.array3d[wp.float64],
     faces: wp.array2d[wp.int32],
@@ -121,37 +157,27 @@ def _exit(
     b: int,
     face: int,
     came_from: int,
-    along: wp.float64,
-    across: wp.float64,
+    at: wp.vec2d,
     axis: int,
     direction: wp.float64,
 ):
-    """Return the edge through which the way leaves a face, or -1, and the distance to it; came_from: face + 1."""
-    exit_edge, distance, zero = (-1), wp.float64(-wp.inf), wp.float64(0.0)
+    """Return the edge through which the way leaves a face, or -1, the distance to it, and whether it is steep.
+
+    came_from: the face before + 1, or 0.
+    """
+    exit_edge, distance, steep = -1, wp.float64(-wp.inf), False
     for i in range(3):
         if came_from == 0 or edges[face, i] + 1 != came_from:
-            p = faces[face, (i + 1) % 3]
-            q = faces[face, (i + 2) % 3]
-            along_p = corners[b, p, 4 + axis] - along
-            across_p = corners[b, p, 5 - axis] - across
-            along_q = corners[b, q, 4 + axis] - along
-            across_q = corners[b, q, 5 - axis] - across
-            if (across_p < zero) != (across_q < zero):
+            p, q = _edge_ends(corners, b, faces[face, (i + 1) % 3], faces[face, (i + 2) % 3])
+            along_p, across_p = p[axis] - at[axis], p[1 - axis] - at[1 - axis]
+            along_q, across_q = q[axis] - at[axis], q[1 - axis] - at[1 - axis]
+            if (across_p < wp.float64(0.0)) != (across_q < wp.float64(0.0)):
                 met = direction * (along_p - across_p * (along_q - along_p) / (across_q - across_p))
                 if met > distance:
                     exit_edge = i
                     distance = met
-    return exit_edge, distance
-
-
-@wp.func
-def _steep(
-    corners: wp.array3d[wp.float64], faces: wp.array2d[wp.int32], b: int, face: int, edge: int, axis: int
-):
-    p = faces[face, (edge + 1) % 3]
-    q = faces[face, (edge + 2) % 3]
-    rise = wp.abs(corners[b, q, 5 - axis] - corners[b, p, 5 - axis])
-    return rise >= wp.abs(corners[b, q, 4 + axis] - corners[b, p, 4 + axis])
+                    steep = wp.abs(across_q - across_p) >= wp.abs(along_q - along_p)
+    return exit_edge, distance, steep
 
 
 @wp.func
@@ -162,8 +188,7 @@ def _follow(
     folds: wp.array2d[wp.uint8],
     b: int,
     first: int,
-    along: wp.float64,
-    across: wp.float64,
+    at: wp.vec2d,
     axis: int,
     direction: wp.float64,
 ):
@@ -171,6 +196,7 @@ def _follow(
 
     Returns 3 face + edge + 1 of the silhouette met and the distance to it in [0, 1], or 0.
     """
+    # Variables that change in a loop; what is a literal is a constant to Warp.
     face = wp.int32(first)
     came_from = wp.int32(0)
     found = wp.int32(0)
@@ -178,12 +204,12 @@ def _follow(
     steps_left = wp.int32(64)
     while steps_left > 0:
         steps_left = steps_left - 1
-        edge, distance = _exit(corners, faces, edges, b, face, came_from, along, across, axis, direction)
-        if edge < 0 or distance >= wp.float64(1.0625):
+        edge, distance, steep = _exit(corners, faces, edges, b, face, came_from, at, axis, direction)
+        if edge < 0 or distance >= wp.float64(1.0) + _SLACK:
             steps_left = wp.int32(0)
         elif _fold(folds, b, face, edge):
             steps_left = wp.int32(0)
-            if distance > wp.float64(-0.0625) and _steep(corners, faces, b, face, edge, axis):
+            if distance > -_SLACK and steep:
                 found = 3 * face + edge + 1
                 met_at = wp.min(wp.max(distance, wp.float64(0.0)), wp.float64(1.0))
         else:
@@ -210,21 +236,16 @@ def _find_crossings(
         own = wp.min(b, corners.shape[0] - 1)
         if here != there and not _unfolded(edges, folds, own, here, there):
             ours = there < 0 or (here >= 0 and rast[b, y, x, 2] <= rast[b, y_next, x_next, 2])
-            half = wp.float64(0.5)
+            half, one = wp.float64(0.5), wp.float64(1.0)
             if ours:
-                along, across = wp.float64(x + (y - x) * axis) + half, wp.float64(y + (x - y) * axis) + half
-                edge, distance = _follow(
-                    corners, faces, edges, folds, own, here, along, across, axis, wp.float64(1.0)
-                )
+                at = wp.vec2d(wp.float64(x) + half, wp.float64(y) + half)
+                edge, distance = _follow(corners, faces, edges, folds, own, here, at, axis, one)
                 if edge > 0:
                     crossing[b, y, x, axis] = edge
                     alpha[b, y, x, axis] = half - distance
             else:
-                along = wp.float64(x_next + (y_next - x_next) * axis) + half
-                across = wp.float64(y_next + (x_next - y_next) * axis) + half
-                edge, distance = _follow(
-                    corners, faces, edges, folds, own, there, along, across, axis, wp.float64(-1.0)
-                )
+                at = wp.vec2d(wp.float64(x_next) + half, wp.float64(y_next) + half)
+                edge, distance = _follow(corners, faces, edges, folds, own, there, at, axis, -one)
                 if edge > 0:
                     crossing[b, y, x, axis] = -edge
                     alpha[b, y, x, axis] = distance - half
@@ -279,30 +300,6 @@ def _blend_backward(
         grad_color[b, y, x, c] = grad_color.dtype(value)
 
 
-@wp.func
-def _pull(
-    bounds: wp.array[wp.int64],
-    sums: wp.array2d[wp.int64],
-    corners: wp.array3d[wp.float64],
-    b: int,
-    v: int,
-    g: wp.float64,
-    slope: wp.float64,
-    axis: int,
-    width: int,
-    height: int,
-    steps: wp.float64,
-    adding: bool,
-):
-    """Send a vertex the gradient of an edge's crossing point, which is g (1, -slope) on the screen."""
-    step = wp.vec2d(g, -g * slope)
-    if axis == 1:
-        step = wp.vec2d(-g * slope, g)
-    w, h = wp.float64(width), wp.float64(height)
-    m = pull_point(step, corners[b, v, 4], corners[b, v, 5], w, h) / corners[b, v, 3]
-    send_to_vertex(bounds, sums, b * corners.shape[1] + v, m, steps, adding)
-
-
 @float_kernel
 def _move(
     grad: wp.array4d[Any],
@@ -331,18 +328,21 @@ def _move(
                 color[b, y_next, x_next, c] - color[b, y, x, c]
             )
         if g != zero:
-            # alpha = +-1/2 - the crossing point along the axis: d alpha = -d point.
+            own = wp.min(b, corners.shape[0] - 1)
             face, edge = (wp.abs(code) - 1) / 3, (wp.abs(code) - 1) % 3
             i, j = faces[face, (edge + 1) % 3], faces[face, (edge + 2) % 3]
-            own = wp.min(b, corners.shape[0] - 1)
-            py, px = y, x
-            if code < 0:
-                py, px = y_next, x_next
-            centre = wp.float64(py + (px - py) * axis) + half
-            reach = corners[own, j, 5 - axis] - corners[own, i, 5 - axis]
-            slope = (corners[own, j, 4 + axis] - corners[own, i, 4 + axis]) / reach
-            t = (centre - corners[own, i, 5 - axis]) / reach
-            height, width = color.shape[1], color.shape[2]
-            one = wp.float64(1.0)
-            _pull(bounds, sums, corners, own, i, -g * (one - t), slope, axis, width, height, steps, adding)
-            _pull(bounds, sums, corners, own, j, -g * t, slope, axis, width, height, steps, adding)
+            # The edge p_i x p_j = 0 is met 1/2 - alpha after the pixel, seen from there, so d alpha = -d point, and
+            # the point moves by the change of p_i x p_j over its slope along the axis.
+            fx = wp.float64(x) + wp.float64(1 - axis) * (half - a) + half
+            fy = wp.float64(y) + wp.float64(axis) * (half - a) + half
+            p, q = seen_from(corners, own, i, fx, fy), seen_from(corners, own, j, fx, fy)
+            slope = q[2] * p[1] - p[2] * q[1]
+            if axis == 1:
+                slope = p[2] * q[0] - q[2] * p[0]
+            width, height = wp.float64(color.shape[2]), wp.float64(color.shape[1])
+            first = own * corners.shape[1]
+            g = g / slope
+            m = pull_point(wp.vec2d(g * q[1], -g * q[0]), fx, fy, width, height)
+            send_to_vertex(bounds, sums, first + i, m, steps, adding)
+            m = pull_point(wp.vec2d(-g * p[1], g * p[0]), fx, fy, width, height)
+            send_to_vertex(bounds, sums, first + j, m, steps, adding)

@@ -6,6 +6,7 @@ import torch
 import warp as wp
 
 from soaplib.render.backends.device import device_faces
+from soaplib.render.backends.warp.corners import pixel_corners, seen_from
 from soaplib.render.backends.warp.sums import OPTIONS, add_term, float_kernel, launch, raise_bound, summed
 from soaplib.render.kernels import checked_tensor, common_dtype
 
@@ -14,6 +15,7 @@ wp.set_module_options(OPTIONS)
 
 def interpolate(attributes, rast, faces):
     """See `soaplib.render.interpolation.interpolate`."""
+    attributes = attributes[None] if attributes.ndim == 2 else attributes
     checked_tensor("interpolate", "attributes", attributes, "B,V,C")
     checked_tensor("interpolate", "rast", rast, "B,H,W,4")
     if attributes.shape[0] not in (1, rast.shape[0]):
@@ -23,6 +25,28 @@ def interpolate(attributes, rast, faces):
     faces = device_faces("interpolate", faces, attributes)
     dtype = common_dtype(attributes, rast)
     return _Interpolate.apply(attributes.to(dtype), rast.to(dtype), faces)
+
+
+def pixel_steps(attributes, rast, clip, faces):
+    """See `soaplib.render.mipmaps.pixel_steps`."""
+    attributes, clip = (t[None] if t.ndim == 2 else t for t in (attributes, clip))
+    checked_tensor("pixel_steps", "attributes", attributes, "B,V,C")
+    checked_tensor("pixel_steps", "rast", rast, "B,H,W,4")
+    checked_tensor("pixel_steps", "clip", clip, f"B,{attributes.shape[1]},4")
+    images, height, width, _ = rast.shape
+    if len(attributes) not in (1, images) or len(clip) not in (1, images):
+        raise ValueError(
+            f"pixel_steps: attributes and clip must have batch 1 or {images} as rast, "
+            f"got {len(attributes)} and {len(clip)}"
+        )
+    faces = device_faces("pixel_steps", faces, clip)
+    dtype = common_dtype(attributes, rast)
+    shape = (images, height, width, attributes.shape[2])
+    along, down = (torch.zeros(shape, dtype=dtype, device=rast.device) for _ in range(2))
+    values = attributes.detach().to(dtype).contiguous()
+    corners = pixel_corners(clip.detach(), height, width)
+    launch(_steps, shape[:3], values, rast.detach().to(dtype).contiguous(), corners, faces, along, down)
+    return torch.stack((along, down), -1)
 
 
 class _Interpolate(torch.autograd.Function):
@@ -115,3 +139,37 @@ def _backward(
             raise_bound(bounds, first + k, w * most)
             grad_rast[b, y, x, 0] = grad_rast.dtype(gu)
             grad_rast[b, y, x, 1] = grad_rast.dtype(gv)
+
+
+@float_kernel
+def _steps(
+    attributes: wp.array3d[Any],
+    rast: wp.array4d[Any],
+    corners: wp.array3d[wp.float64],
+    faces: wp.array2d[wp.int32],
+    along: wp.array4d[Any],
+    down: wp.array4d[Any],
+):
+    """Write the attributes' change per pixel to the right and per pixel down."""
+    b, y, x = wp.tid()
+    f = face_at(rast, b, y, x, faces)
+    if f >= 0:
+        half = wp.float64(0.5)
+        fx, fy = wp.float64(x) + half, wp.float64(y) + half
+        mesh, own = wp.min(b, corners.shape[0] - 1), wp.min(b, attributes.shape[0] - 1)
+        i, j, k = faces[f, 0], faces[f, 1], faces[f, 2]
+        p, q, r = (
+            seen_from(corners, mesh, i, fx, fy),
+            seen_from(corners, mesh, j, fx, fy),
+            seen_from(corners, mesh, k, fx, fy),
+        )
+        # The edge functions' slopes and, last, values at the pixel; then those of the barycentrics, their quotients.
+        e0, e1, e2 = wp.cross(q, r), wp.cross(r, p), wp.cross(p, q)
+        total = e0 + e1 + e2
+        inverse = wp.float64(1.0) / total[2]
+        u, v = (e0 - total * (e0[2] * inverse)) * inverse, (e1 - total * (e1[2] * inverse)) * inverse
+        for c in range(along.shape[3]):
+            a = wp.float64(attributes[own, i, c] - attributes[own, k, c])
+            d = wp.float64(attributes[own, j, c] - attributes[own, k, c])
+            along[b, y, x, c] = along.dtype(u[0] * a + v[0] * d)
+            down[b, y, x, c] = down.dtype(u[1] * a + v[1] * d)

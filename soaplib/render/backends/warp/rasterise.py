@@ -6,9 +6,10 @@ import numpy as np
 import torch
 import warp as wp
 
-from soaplib.render.backends.device import checked_meshes
+from soaplib.render.backends.device import checked_layers, checked_meshes
+from soaplib.render.backends.warp.corners import pixel_corners, point, pull_point, seen_from, send_to_vertex
 from soaplib.render.backends.warp.interpolation import face_at
-from soaplib.render.backends.warp.sums import OPTIONS, add_term, float_kernel, launch, raise_bound, summed
+from soaplib.render.backends.warp.sums import OPTIONS, float_kernel, launch, summed
 
 wp.set_module_options(OPTIONS)
 
@@ -24,27 +25,40 @@ _DEPTHS = wp.constant(wp.float64((1 << (63 - _FACE_BITS)) - 2))
 _NO_KEY = wp.constant(wp.int64(_NOTHING))
 
 _SMALL = 512
-"""Faces with at most so many pixels in their box are drawn by one thread, larger ones by `_LANES`."""
+"""Faces with at most so many pixels in their box are drawn by one thread, larger ones by several."""
 
-_GROUPS, _LANES = 512, 256
+_LANES = {"cuda": (512, 256), "cpu": (1, 1)}
+"""Groups of threads that share large faces, and threads in each."""
 
 
 def rasterize(clip, faces, size, cull=False, ranges=None):
     """See `soaplib.render.rasterise.rasterize`."""
-    clip, faces, spans, size = checked_meshes("rasterize", clip, faces, size, ranges)
-    if len(faces) >= 1 << _FACE_BITS:
-        raise ValueError(
-            f"rasterize: the warp backend draws less than {1 << _FACE_BITS} faces, got {len(faces)}"
-        )
-    return rasterize_layer(clip, faces, spans, size, bool(cull), None)[0]
+    clip, faces, spans, size = _checked("rasterize", clip, faces, size, ranges)
+    return _Rasterize.apply(clip, faces, spans, *size, bool(cull), None)[0]
 
 
-def rasterize_layer(clip, faces, spans, size, cull, under):
-    """Return rast of the nearest faces behind those of the keys `under`, None for the first layer, and their keys."""
-    return _Rasterize.apply(clip, faces, spans, *size, cull, under)
+def peel(clip, faces, size, layers, cull=False, ranges=None):
+    """See `soaplib.render.peeling.peel`."""
+    clip, faces, spans, size = _checked("peel", clip, faces, size, ranges)
+    layers = checked_layers(layers)
+    keys = torch.full((len(spans) * size[0] * size[1],), -1, dtype=torch.int64, device=clip.device)
+    found = []
+    for _ in range(layers):
+        rast, keys = _Rasterize.apply(clip, faces, spans, *size, bool(cull), keys)
+        found.append(rast)
+    return tuple(found)
+
+
+def _checked(operation, clip, faces, size, ranges):
+    checked = checked_meshes(operation, clip, faces, size, ranges)
+    if len(checked[1]) >= 1 << _FACE_BITS:
+        raise ValueError(f"{operation}: the warp backend draws less than {1 << _FACE_BITS} faces")
+    return checked
 
 
 class _Rasterize(torch.autograd.Function):
+    """rast of the nearest faces behind those of the keys `under`, None for no layer before, and their keys."""
+
     @staticmethod
     def forward(ctx, clip, faces, spans, height, width, cull, under):
         corners = pixel_corners(clip, height, width)
@@ -65,14 +79,6 @@ class _Rasterize(torch.autograd.Function):
         return sums.to(rast.dtype).reshape(*corners.shape[:2], 4), *[None] * 6
 
 
-def pixel_corners(clip, height, width):
-    """Return (B, V, 6) float64; see `soaplib.render.scanning.pixel_corners`."""
-    corners = torch.empty((*clip.shape[:2], 6), dtype=torch.float64, device=clip.device)
-    sizes = wp.float64(width), wp.float64(height)
-    launch(_project, clip.shape[:2], clip.contiguous(), *sizes, corners)
-    return corners
-
-
 def _nearest(corners, faces, spans, height, width, cull, under):
     """Return the keys (B * H * W,) of the nearest faces."""
     device = corners.device
@@ -84,43 +90,18 @@ def _nearest(corners, faces, spans, height, width, cull, under):
     waiting = torch.zeros(1, dtype=torch.int32, device=device)
     queue = torch.empty((int((spans[:, 1] - spans[:, 0]).sum()), 2), dtype=torch.int32, device=device)
     spans = torch.from_numpy(spans.astype(np.int32)).to(device, non_blocking=True)
-    groups, lanes = (_GROUPS, _LANES) if device.type == "cuda" else (1, 1)
+    groups, lanes = _LANES[device.type]
     shape = (cull, height, width)
     launch(_scan, (len(spans), most), corners, faces, spans, *shape, _SMALL, *layer, waiting, queue)
     launch(_scan_large, (groups, lanes), corners, faces, *shape, groups, lanes, *layer, waiting, queue)
     return keys
 
 
-@float_kernel
-def _project(clip: wp.array3d[Any], width: wp.float64, height: wp.float64, corners: wp.array3d[wp.float64]):
-    """Fill corners (B, V, 6) as `soaplib.render.rasterise.pixel_corners` does."""
-    b, v = wp.tid()
-    half = wp.float64(0.5)
-    x, y = wp.float64(clip[b, v, 0]), wp.float64(clip[b, v, 1])
-    z, w = wp.float64(clip[b, v, 2]), wp.float64(clip[b, v, 3])
-    px, py = (x + w) * (width * half), (w - y) * (height * half)
-    corners[b, v, 0] = px
-    corners[b, v, 1] = py
-    corners[b, v, 2] = z
-    corners[b, v, 3] = w
-    if w > wp.float64(0.0) and wp.isfinite(px) and wp.isfinite(py) and wp.isfinite(z) and wp.isfinite(w):
-        corners[b, v, 4] = px / w
-        corners[b, v, 5] = py / w
-    else:
-        corners[b, v, 4] = wp.float64(wp.nan)
-        corners[b, v, 5] = wp.float64(wp.nan)
-
-
-@wp.func
-def _point(corners: wp.array3d[wp.float64], b: int, v: int):
-    return wp.vec3d(corners[b, v, 0], corners[b, v, 1], corners[b, v, 3])
-
-
 @wp.func
 def _setup(corners: wp.array3d[wp.float64], faces: wp.array2d[wp.int32], b: int, f: int, cull: bool):
     """Return whether the face can be seen, its edge functions (rows: x, y, 1) and the plane of its depth."""
     i, j, k = faces[f, 0], faces[f, 1], faces[f, 2]
-    p, q, r = _point(corners, b, i), _point(corners, b, j), _point(corners, b, k)
+    p, q, r = point(corners, b, i), point(corners, b, j), point(corners, b, k)
     e0, e1, e2 = wp.cross(q, r), wp.cross(r, p), wp.cross(p, q)
     d0, d1, d2 = e0[2] * p[2], e1[2] * q[2], e2[2] * r[2]
     det = d0 + d1 + d2
@@ -305,36 +286,6 @@ def _resolve(
         rast[b, y, x, 3] = rast.dtype(f + 1)
 
 
-@wp.func
-def pull_point(g: wp.vec2d, fx: wp.float64, fy: wp.float64, width: wp.float64, height: wp.float64):
-    """Turn the gradient at a homogeneous pixel position, seen from (fx, fy), into that at clip x, y and w."""
-    half = wp.float64(0.5)
-    return wp.vec3d(
-        g[0] * (half * width),
-        -g[1] * (half * height),
-        g[0] * (half * width - fx) + g[1] * (half * height - fy),
-    )
-
-
-@wp.func
-def send_to_vertex(
-    bounds: wp.array[wp.int64],
-    sums: wp.array2d[wp.int64],
-    at: int,
-    g: wp.vec3d,
-    steps: wp.float64,
-    adding: bool,
-):
-    """Raise the bound of a vertex, or add to its clip x, y and w."""
-    if adding:
-        add_term(bounds, sums, at, 0, g[0], steps)
-        add_term(bounds, sums, at, 1, g[1], steps)
-        add_term(bounds, sums, at, 3, g[2], steps)
-    else:
-        # Written as a sum so that NaN in any of the three comes through.
-        raise_bound(bounds, at, wp.abs(g[0]) + wp.abs(g[1]) + wp.abs(g[2]))
-
-
 @float_kernel
 def _rasterize_backward(
     grad: wp.array4d[Any],
@@ -354,18 +305,16 @@ def _rasterize_backward(
         fx, fy = wp.float64(x) + half, wp.float64(y) + half
         own = wp.min(b, corners.shape[0] - 1)
         i, j, k = faces[f, 0], faces[f, 1], faces[f, 2]
-        p, q, r = _point(corners, own, i), _point(corners, own, j), _point(corners, own, k)
-        px0, py0 = p[0] - fx * p[2], p[1] - fy * p[2]
-        px1, py1 = q[0] - fx * q[2], q[1] - fy * q[2]
-        px2, py2 = r[0] - fx * r[2], r[1] - fy * r[2]
-        a0, a1, a2 = px1 * py2 - py1 * px2, px2 * py0 - py2 * px0, px0 * py1 - py0 * px1
+        p, q = seen_from(corners, own, i, fx, fy), seen_from(corners, own, j, fx, fy)
+        r = seen_from(corners, own, k, fx, fy)
+        a0, a1, a2 = q[0] * r[1] - q[1] * r[0], r[0] * p[1] - r[1] * p[0], p[0] * q[1] - p[1] * q[0]
         inverse = wp.float64(1.0) / (a0 + a1 + a2)
         mean = (gu * a0 + gv * a1) * inverse
         g0, g1, g2 = (gu - mean) * inverse, (gv - mean) * inverse, -mean * inverse
         w, h = wp.float64(rast.shape[2]), wp.float64(rast.shape[1])
-        m0 = pull_point(wp.vec2d(g2 * py1 - g1 * py2, g1 * px2 - g2 * px1), fx, fy, w, h)
-        m1 = pull_point(wp.vec2d(g0 * py2 - g2 * py0, g2 * px0 - g0 * px2), fx, fy, w, h)
-        m2 = pull_point(wp.vec2d(g1 * py0 - g0 * py1, g0 * px1 - g1 * px0), fx, fy, w, h)
+        m0 = pull_point(wp.vec2d(g2 * q[1] - g1 * r[1], g1 * r[0] - g2 * q[0]), fx, fy, w, h)
+        m1 = pull_point(wp.vec2d(g0 * r[1] - g2 * p[1], g2 * p[0] - g0 * r[0]), fx, fy, w, h)
+        m2 = pull_point(wp.vec2d(g1 * p[1] - g0 * q[1], g0 * q[0] - g1 * p[0]), fx, fy, w, h)
         first = own * corners.shape[1]
         send_to_vertex(bounds, sums, first + i, m0, steps, adding)
         send_to_vertex(bounds, sums, first + j, m1, steps, adding)
