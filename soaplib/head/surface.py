@@ -33,7 +33,7 @@ def _closest(points, triangles):
     for i in range(len(points)):
         best = np.inf
         for f in range(len(triangles)):
-            w = _closest_on_triangle(points[i], triangles[f])
+            w = closest_on_triangle(points[i], triangles[f])
             d = 0.0
             for k in range(3):
                 q = w[0] * triangles[f, 0, k] + w[1] * triangles[f, 1, k] + w[2] * triangles[f, 2, k]
@@ -45,7 +45,8 @@ def _closest(points, triangles):
 
 
 @nb.njit(cache=True)
-def _closest_on_triangle(p, t):
+def closest_on_triangle(p, t):
+    """Give the barycentrics of the point of triangle t (3, 3) closest to p (3,); for use in other kernels."""
     ab, ac, ap = t[1] - t[0], t[2] - t[0], p - t[0]
     d1, d2 = np.dot(ab, ap), np.dot(ac, ap)
     if d1 <= 0 and d2 <= 0:

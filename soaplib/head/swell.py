@@ -38,7 +38,7 @@ def swell(
     faces = head.faces[skin[head.faces].all(1)]
     laplacian = uniform_laplacian(faces, len(vertices))
     space = _Space(camera)
-    placed = _lay_ears_flat(head, space.seen(vertices), laplacian, regions)
+    placed = space.seen(lay_ears_flat(head, vertices, camera, regions)[0])
     normal = _normals(placed, faces)
     behind, border = _fields(head, faces, laplacian, normal)
     placed[:, 1] = _rows_to_matte(head, placed, border, matte)
@@ -74,19 +74,25 @@ class _Space:
         return np.column_stack([shifted, placed[:, 2]]) / self.scale @ self.rotation
 
 
-def _lay_ears_flat(head, placed, laplacian, regions):
-    """Replace an ear by the smooth membrane over its rim where hair covers it, or goes on beyond it.
+def lay_ears_flat(
+    head: HeadModel, vertices: np.ndarray, camera: np.ndarray, regions: np.ndarray
+) -> tuple[np.ndarray, np.ndarray]:
+    """Replace an ear of a posed head (V, 3) by the smooth membrane over its rim where hair covers it, or goes on beyond it.
 
-    In the second case the ear may show, but the outline is the hair's: the ear would be drawn out to it.
+    In the second case the ear may show, but the outline is the hair's: the ear would be drawn out to it. camera and
+    regions as for `swell`. Returns the vertices and the (V,) bool mask of those laid flat.
     """
-    ears = (head.region("ears") > 0.5) & head.part_vertices("skin")
+    skin = head.part_vertices("skin")
+    laplacian = uniform_laplacian(head.faces[skin[head.faces].all(1)], len(vertices))
+    placed, ears = _Space(camera).seen(vertices), (head.region("ears") > 0.5) & skin
+    flat = np.zeros(len(vertices), bool)
     for side in (1, -1):
         ear = ears & (side * head.template[:, 0] > 0)
         labels = _look_up(regions, placed[ear])
         covered = (labels == HAIR).sum() > 0.6 * (labels == SKIN).sum()
         if covered or _beside(regions, placed[ear], placed[ears, 0].mean()) > _ENCLOSED:
-            placed = harmonic(laplacian, ear, placed)
-    return placed
+            flat |= ear
+    return (harmonic(laplacian, flat, vertices) if flat.any() else vertices), flat
 
 
 def _beside(regions, ear, middle):

@@ -1,0 +1,126 @@
+"""The energy that the deformation lowers: how far a surface is from what the views show of it."""
+
+import dataclasses
+
+import numpy as np
+import torch
+
+from soaplib.data import REGIONS, HeadPose, Portrait, Views
+from soaplib.fitting.snap import landmark_trust
+from soaplib.head import HeadModel
+from soaplib.head.laplacian import border_vertices
+from soaplib.render import mesh_edges, render_views
+
+VIEW_WEIGHTS = (2.0, 0.7, 0.7, 0.7, 1.0, 1.0)
+"""How much each view counts: view 0 is the portrait itself; 4 and 5 see the face too."""
+
+_SLANTED = 0.15  # cosine to the viewer below which a normal map is not believed
+_SPREAD = 0.1  # how much the neck's end is drawn to the cut, over what keeps the rest above it
+
+
+@dataclasses.dataclass(frozen=True)
+class Weights:
+    """What counts how much in the `Energy`."""
+
+    normals: float = 3.0
+    masks: float = 4.0
+    landmarks: float = 60.0
+    cut: float = 20.0
+    sockets: float = 2.0
+
+
+class Energy:
+    """The terms of the energy, as a function of the posed vertices (V, 3) float32.
+
+    normals: 1 - cosine of the angle to the views' normals, where both are and where these are believed; masks: squared
+    difference of coverage; both as means over the pixels, weighted by `VIEW_WEIGHTS`. landmarks: squared distance in
+    half pictures. cut: squared distance of what lies below the last row that view 0 shows, in pictures, and of the
+    neck's open end from it. sockets: squared motion of the eyes' sockets, which no view sees. SOAP has a similar sum
+    (main.py:383-443) with a plain Laplacian; here smoothness lies in the steps (`soaplib.fitting.steps`).
+    """
+
+    def __init__(
+        self, views: Views, portrait: Portrait, head: HeadModel, pose: HeadPose, start: np.ndarray, size: int,
+        weights: Weights,
+    ):  # fmt: skip
+        self.size, self.by = size, weights
+        faces = seen_faces(head)
+        self.faces, self.edges = torch.as_tensor(faces), mesh_edges(torch.as_tensor(faces))
+        self.is_skin = torch.as_tensor(np.append(head.part_vertices("skin")[faces].all(1), True))
+        self.cameras = torch.as_tensor(scaled(views, size), dtype=torch.float32)
+        self.masks = torch.as_tensor(shrunk(views.masks, size))
+        normals = torch.as_tensor(shrunk(views.normals, size))
+        self.normals = torch.nn.functional.normalize(normals, dim=-1)
+        self.views = torch.tensor(VIEW_WEIGHTS)[:, None, None] / sum(VIEW_WEIGHTS)
+        self.trust = self._trust(portrait, normals)
+        corners = head.faces[head.landmark_faces]
+        self.corners = torch.as_tensor(corners, dtype=torch.long)
+        self.shares = torch.as_tensor(head.landmark_weights)[..., None]
+        self.camera = torch.as_tensor(pose.camera[:2], dtype=torch.float32)
+        self.targets = torch.as_tensor(portrait.landmarks, dtype=torch.float32)
+        trust = torch.as_tensor(landmark_trust(portrait), dtype=torch.float32)
+        self.landmark_weights = trust / trust.sum().clamp(min=1)
+        self.half = portrait.image.shape[0] / 2
+        self.unit = self.half / np.linalg.norm(pose.camera[0, :3])
+        skin = head.part_vertices("skin")
+        self.skin = torch.as_tensor(skin)
+        ends = border_vertices(head.faces[skin[head.faces].all(1)], len(skin)) & (head.region("neck") > 0.5)
+        self.ends = torch.as_tensor(ends)
+        rows = np.flatnonzero((self.masks[0] > 0.5).any(1).numpy())
+        self.cut = float(rows[-1] + 1) if len(rows) else float(size)
+        self.below = (torch.arange(size) >= self.cut - 1)[:, None]
+        sockets = (head.region("eye_sockets") > 0.5) * skin
+        self.sockets = torch.as_tensor(sockets / max(sockets.sum(), 1), dtype=torch.float32)[:, None]
+        self.start = torch.as_tensor(start, dtype=torch.float32)
+
+    def _trust(self, portrait, normals):
+        """Where a normal map is believed: inside, off grazing angles, and in view 0 not in eyes and mouth."""
+        trust = ((normals.norm(dim=-1) > 0.5) & (self.normals[..., 2] > _SLANTED)).float()
+        soft = [REGIONS.index(name) for name in ("eyes", "irises", "mouth")]
+        inside = np.isin(portrait.regions, soft).astype(np.float32)[None]
+        trust[0] *= 1 - torch.as_tensor(shrunk(inside, self.size))[0]
+        return trust
+
+    def __call__(self, vertices: torch.Tensor) -> dict[str, torch.Tensor]:
+        """Give each term, weighted."""
+        seen = render_views(vertices, self.faces, self.cameras, (self.size, self.size), edges=self.edges)
+        cosine = (seen.normals * self.normals).sum(-1)
+        believed = self.trust * self.is_skin[seen.face_ids] * seen.mask.detach()  # eyeballs are fitted later
+        normals = (self.views * believed * (1 - cosine)).sum() / self.size**2
+        excess = seen.mask - self.masks
+        excess = torch.where((excess > 0) & self.below, 0, excess)  # below the cut nothing is known
+        masks = (self.views * excess**2).sum() / self.size**2
+        points = (vertices[self.corners] * self.shares).sum(1)
+        error = (points @ self.camera[:, :3].T + self.camera[:, 3] - self.targets) / self.half
+        landmarks = (self.landmark_weights * (error**2).sum(-1)).sum()
+        row = self.cameras[0, 1]
+        depth = (vertices[self.skin] @ row[:3] + row[3] - self.cut) / self.size
+        ends = (vertices[self.ends] @ row[:3] + row[3] - self.cut) / self.size
+        cut = (depth.clamp(min=0) ** 2).mean() + _SPREAD * (ends**2).sum() / max(len(ends), 1)
+        moved = (self.sockets * ((vertices - self.start) / self.unit) ** 2).sum()
+        by = self.by
+        return {
+            "normals": by.normals * normals, "masks": by.masks * masks, "landmarks": by.landmarks * landmarks,
+            "cut": by.cut * cut, "sockets": by.sockets * moved,
+        }  # fmt: skip
+
+
+def seen_faces(head: HeadModel) -> np.ndarray:
+    """Give the triangles (F, 3) that the views can see: skin without the mouth's inside, and the eyeballs."""
+    drawn = head.part_vertices("skin", "left_eye", "right_eye") & (head.region("mouth_cavity") < 0.5)
+    return head.faces[drawn[head.faces].all(1)]
+
+
+def scaled(views: Views, size: int) -> np.ndarray:
+    """Give the views' cameras (6, 4, 4) for pictures of another size; the three rows of pixels scale together."""
+    scale = size / views.images.shape[1]
+    return views.cameras * np.array([scale, scale, scale, 1])[:, None]
+
+
+def shrunk(images: np.ndarray, size: int) -> np.ndarray:
+    """Shrink a stack of pictures (N, H, W[, C]) by area, to (N, size, size[, C]) float32."""
+    import cv2
+
+    return np.stack([cv2.resize(i, (size, size), interpolation=cv2.INTER_AREA) for i in images]).astype(
+        np.float32
+    )

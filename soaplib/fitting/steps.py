@@ -1,0 +1,53 @@
+"""Large steps: gradient descent on a mesh that stays smooth on its way."""
+
+import numpy as np
+import scipy.sparse as sp
+
+from soaplib.head import HeadModel
+from soaplib.head.laplacian import factorised, uniform_laplacian
+
+_BEND, _BEND_SHAPED = 0.02, 1.0
+_SHAPED = ("face", "lids", "lips", "mouth_cavity", "eye_sockets", "ears")
+_LONGEST = 2.0  # of a vertex's step, over twice the root mean square
+
+
+class LargeSteps:
+    """Adam with one second moment for all on u = (I + lambda L) x, and a spring against bending.
+
+    Nicolet, Jacobson and Jakob, Large Steps in Inverse Rendering of Geometry, 2021, algorithm 1. Two things
+    differ. There the largest gradient sets the size of all steps, and one bad spot slows the whole mesh; here twice
+    the root mean square does, and longer steps are cut. And the gradient of w |L (x - x_0)|^2 / V is added, x_0 the
+    start: w is 1 on the face and the ears, so that what no view sees of them keeps its form, and 0.02 elsewhere.
+    """
+
+    def __init__(self, head: HeadModel, start: np.ndarray, unit: float, soft: np.ndarray | None = None):
+        """start: (V, 3) metres; unit: metres that a rate of 1 stands for; soft: (V,) bool, what may bend freely."""
+        self.skin = head.part_vertices("skin")
+        self.laplacian = uniform_laplacian(head.faces[self.skin[head.faces].all(1)], len(start))
+        self.start, self.vertices, self.unit = start.copy(), start.copy(), unit
+        shaped = np.clip(sum(head.region(name) for name in _SHAPED if name in head.region_names), 0, 1)
+        if soft is not None:
+            shaped = np.where(soft, 0, shaped)
+        self.bend = (_BEND + (_BEND_SHAPED - _BEND) * shaped)[:, None] / (unit**2 * len(start))
+        self.restart(1.0)
+
+    def restart(self, stiffness: float) -> None:
+        """Forget the moments and take another lambda."""
+        self.system = factorised(sp.identity(len(self.start)) + stiffness * self.laplacian)
+        self.first, self.second, self.count = np.zeros_like(self.start), 0.0, 0
+
+    def step(self, gradient: np.ndarray, rate: float) -> None:
+        """Take one step along the gradient (V, 3) by x; only skin moves.
+
+        The gradient by u is (I + lambda L)^-1 times that by x, and so is the step in x.
+        """
+        bent = self.laplacian @ (self.bend * (self.laplacian @ (self.vertices - self.start)))
+        by_u = self.system.solve(np.where(self.skin[:, None], gradient, 0) + bent)
+        self.count += 1
+        self.first = 0.9 * self.first + 0.1 * by_u
+        self.second = 0.99 * self.second + 0.01 * 4 * (by_u**2).sum(1).mean()
+        mean = self.first / (1 - 0.9**self.count)
+        step = mean / (np.sqrt(self.second / (1 - 0.99**self.count)) + 1e-30)
+        length = np.linalg.norm(step, axis=1, keepdims=True)
+        step *= np.minimum(1, _LONGEST / np.maximum(length, 1e-12))
+        self.vertices -= rate * self.unit * self.system.solve(step)
