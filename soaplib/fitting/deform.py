@@ -35,7 +35,7 @@ class Schedule:
     """The levels, coarse to fine, and what counts how much."""
 
     levels: tuple[Level, ...]
-    weights: Weights = Weights()
+    weights: Weights = dataclasses.field(default_factory=Weights)
 
     @property
     def iterations(self) -> int:

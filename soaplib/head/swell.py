@@ -77,7 +77,7 @@ class _Space:
 def lay_ears_flat(
     head: HeadModel, vertices: np.ndarray, camera: np.ndarray, regions: np.ndarray
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Replace an ear of a posed head (V, 3) by the smooth membrane over its rim where hair covers it, or goes on beyond it.
+    """Replace an ear of a posed head (V, 3) by the smooth membrane over its rim where hair covers or passes it.
 
     In the second case the ear may show, but the outline is the hair's: the ear would be drawn out to it. camera and
     regions as for `swell`. Returns the vertices and the (V,) bool mask of those laid flat.
