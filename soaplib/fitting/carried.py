@@ -53,7 +53,7 @@ def carried_head(head: HeadModel, remeshed: Remeshed) -> HeadModel:
     template = carried(head.template)
     joints = head.joint_regressor @ head.template
     regressor = resolved_regressor(head, carry, template, joints).astype(head.joint_regressor.dtype)
-    part = head.part[np.asarray(carry.argmax(axis=1)).ravel()]
+    part = head.part[carry.indices[carry.indptr[:-1]]]  # no edge joins two parts, so one parent tells
     return dataclasses.replace(
         head, template=template, quads=quads, uv=remeshed.uv, uv_quads=uv_quads, part=part,
         regions=carried(head.regions), shape_basis=carried(head.shape_basis),

@@ -48,7 +48,7 @@ def remesh(
     frozen: np.ndarray,
     uv: np.ndarray | None = None,
     uv_faces: np.ndarray | None = None,
-    rounds: int = 4,
+    rounds: int = 3,
     relax: int = 1,
 ) -> Remeshed:
     """Split, collapse and flip edges until their lengths fit the targets (V,), metres.
@@ -102,17 +102,16 @@ def _check(vertices, faces, targets, frozen, uv, uv_faces):
 
 
 def _round(table: Table) -> Table:
-    few = table.counts[1] // 300
     for _ in range(12):  # halving 12 times reaches 1/4096 of any edge
         edges = long_edges(table, LONG)
         table = grown(table, len(edges) + 1)
         done = split_edges(table, edges, LONG, _WORST)
         flip_edges(table, _BEND, _PASS, 1)
-        if done <= few:
+        if done <= table.counts[1] // 300:
             break
-    for _ in range(12):
+    for _ in range(4):
         edges = short_edges(table, SHORT)
-        if collapse_edges(table, edges, SHORT, LONG, _WORST, _BEND, _OFF) <= few:
+        if collapse_edges(table, edges, SHORT, LONG, _WORST, _BEND, _OFF) <= table.counts[1] // 200:
             break
     flip_edges(table, _BEND, _PASS, 8)
     return table
