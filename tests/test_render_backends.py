@@ -234,12 +234,26 @@ def test_normals_and_their_gradients_agree():
         torch.testing.assert_close(other, mine)
 
 
-def test_views_are_rendered_by_the_chosen_backend():
+@pytest.mark.parametrize("by_name", [False, True])
+def test_views_are_rendered_by_the_chosen_backend(by_name, monkeypatch):
+    from soaplib.render.backends import warp
+
+    called = []
+    for name in ("rasterize", "interpolate", "antialias", "vertex_normals"):
+        function = getattr(warp, name)
+        monkeypatch.setattr(
+            warp, name, lambda *a, _f=function, _n=name, **k: (called.append(_n), _f(*a, **k))[1]
+        )
     job = head_job(64, views=2)
     v = job.vertices.double()
     ours = render_views(v, job.faces, job.cameras, (64, 64))
-    with use_backend("warp"):
-        others = render_views(v, job.faces, job.cameras, (64, 64))
+    assert not called
+    if by_name:
+        others = render_views(v, job.faces, job.cameras, (64, 64), backend="warp")
+    else:
+        with use_backend("warp"):
+            others = render_views(v, job.faces, job.cameras, (64, 64))
+    assert set(called) == {"rasterize", "interpolate", "antialias", "vertex_normals"}
     assert torch.equal(ours.face_ids, others.face_ids)
     torch.testing.assert_close(others.normals, ours.normals)
 

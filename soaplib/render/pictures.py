@@ -6,13 +6,11 @@ import math
 import numpy as np
 import torch
 
-from soaplib.render.antialiasing import antialias
+from soaplib.render.backends.operations import antialias, interpolate, rasterize, vertex_normals
 from soaplib.render.cameras import camera_rotation, clip_positions
-from soaplib.render.interpolation import interpolate
 from soaplib.render.kernels import ROW_TASKS, checked_size, kernel, run_tasks
-from soaplib.render.rasterise import rasterize
 from soaplib.render.scanning import scan_faces, with_screen
-from soaplib.render.shading import camera_normals, vertex_normals
+from soaplib.render.shading import camera_normals
 
 
 @dataclasses.dataclass(frozen=True)
@@ -40,6 +38,7 @@ def render_views(
     attributes: torch.Tensor | None = None,
     cull: bool = False,
     edges: torch.Tensor | None = None,
+    backend: str | None = None,
 ) -> Rendering:
     """Render a mesh from several cameras, differentiably.
 
@@ -51,6 +50,8 @@ def render_views(
         attributes: (V, C) or (1 or N, V, C) to interpolate as well.
         cull: leave out faces seen from behind.
         edges: `mesh_edges(faces)`, to spare its computation in a loop.
+        backend: "cpu", "nvdiffrast", "pytorch3d" or "warp"; as default that of `use_backend`, else the one for the
+            device of the vertices.
 
     Returns:
         A `Rendering`. Gradients flow to vertices, cameras and attributes.
@@ -62,7 +63,7 @@ def render_views(
         raise ValueError(
             f"render_views: vertices must be a tensor (V, 3) or (N, V, 3), got {_shape(vertices)}"
         )
-    cameras = torch.as_tensor(cameras, dtype=vertices.dtype)
+    cameras = torch.as_tensor(cameras, dtype=vertices.dtype, device=vertices.device)
     if cameras.shape[-2:] != (4, 4) or cameras.ndim not in (2, 3):
         raise ValueError(f"render_views: cameras must be (N, 4, 4) or (4, 4), got {_shape(cameras)}")
     cameras = cameras.reshape(-1, 4, 4)
@@ -72,19 +73,20 @@ def render_views(
         )
     faces = torch.as_tensor(faces)
     clip = clip_positions(vertices, cameras, size)
-    rast = rasterize(clip, faces, size, cull)
+    rast = rasterize(clip, faces, size, cull, backend=backend)
     inside = rast[..., 3:] > 0
 
-    normals = camera_normals(vertex_normals(vertices, faces), cameras)
+    normals = camera_normals(vertex_normals(vertices, faces, backend=backend), cameras)
     homogeneous = vertices @ cameras[:, 2:, :3].transpose(-1, -2) + cameras[:, None, 2:, 3]
     depth = homogeneous[..., :1] / homogeneous[..., 1:]
     values = [depth.expand(len(cameras), -1, -1), normals.expand(len(cameras), -1, -1)]
     if attributes is not None:
         attributes = attributes.to(vertices.dtype).reshape(-1, *attributes.shape[-2:])
         values.append(attributes.expand(len(cameras), -1, -1))
-    seen = interpolate(torch.cat(values, -1), rast, faces)
+    seen = interpolate(torch.cat(values, -1), rast, faces, backend=backend)
     unit = torch.nn.functional.normalize(seen[..., 1:4], dim=-1, eps=1e-12)
-    smooth = antialias(torch.cat((inside.to(seen.dtype), unit, seen[..., 4:]), -1), rast, clip, faces, edges)
+    color = torch.cat((inside.to(seen.dtype), unit, seen[..., 4:]), -1)
+    smooth = antialias(color, rast, clip, faces, edges, backend=backend)
     return Rendering(
         mask=smooth[..., 0],
         normals=smooth[..., 1:4],
