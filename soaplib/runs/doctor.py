@@ -106,25 +106,33 @@ def _machine() -> list[dict]:
     return checks
 
 
-def _optional() -> list[dict]:
-    import importlib.util
+def _backends(gpu: bool) -> list[dict]:
+    """Check the render backends; the CPU's is among the needed packages."""
+    from soaplib.render import backends
 
+    notes = {
+        "nvdiffrast": "optional, renders fastest with an NVIDIA card: ",
+        "pytorch3d": "optional, renders too, for comparison: ",
+        "warp": "renders with an NVIDIA card: ",
+    }
+    checks = []
+    for name, note in notes.items():
+        there = backends.installed(name)
+        found = "installed" if gpu or name != "warp" else "installed, of use with an NVIDIA card"
+        mend = note + backends.how_to_get(name)
+        checks.append(_check(name, there, found if there else "absent", mend, needed=False))
+    return checks
+
+
+def _optional() -> list[dict]:
     def program(names, mend):
         path = next((shutil.which(name) for name in names if shutil.which(name)), None)
         return _check(names[0], path, path or "absent", mend, needed=False)
 
-    def module(name, mend):
-        there = importlib.util.find_spec(name) is not None
-        return _check(name, there, "installed" if there else "absent", mend, needed=False)
-
     gpu = shutil.which("nvidia-smi")
     return [
         _check("GPU", gpu, gpu or "none found", "optional: all stages work on the processor", needed=False),
-        module("pytorch3d", "optional, with an NVIDIA card: conda install -c conda-forge pytorch3d"),
-        module(
-            "nvdiffrast",
-            "optional, with an NVIDIA card: pip install --no-build-isolation git+https://github.com/NVlabs/nvdiffrast",
-        ),
+        *_backends(bool(gpu)),
         program(
             ["node", "nodejs"],
             "optional, for the Khronos glTF validator in the tests: nodejs.org or apt-get install npm",

@@ -23,10 +23,9 @@ _MODULES = {"cpu": "numba", "nvdiffrast": "nvdiffrast", "pytorch3d": "pytorch3d"
 _DEVICES = {"cpu": ("cpu",), "nvdiffrast": ("cuda",), "pytorch3d": ("cpu", "cuda"), "warp": ("cpu", "cuda")}
 _HOW_TO_GET = {
     "cpu": "make setup, or: pip install numba",
-    "nvdiffrast": "with an NVIDIA card and CUDA's compiler: "
-    "pip install --no-build-isolation git+https://github.com/NVlabs/nvdiffrast",
-    "pytorch3d": "conda install -c conda-forge pytorch3d, or with a C++ compiler: "
-    "pip install --no-build-isolation git+https://github.com/facebookresearch/pytorch3d",
+    "nvdiffrast": "pip install --no-build-isolation git+https://github.com/NVlabs/nvdiffrast (needs CUDA's compiler)",
+    "pytorch3d": "conda install -c conda-forge pytorch3d, or "
+    "pip install --no-build-isolation git+https://github.com/facebookresearch/pytorch3d (needs a C++ compiler)",
     "warp": "make setup, or: pip install warp-lang",
 }
 _wanted = contextvars.ContextVar("soaplib.render.backend", default=None)
