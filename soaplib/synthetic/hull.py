@@ -43,7 +43,9 @@ class Hull:
         flat = np.ascontiguousarray(points, np.float32).reshape(-1, 3)
         gaps = np.empty(points.shape[:-1], np.float32)
         gaps[...] = gap
-        return _kernels()["push"](flat, gaps.reshape(-1), self.centre, self.unit, self.radii).reshape(points.shape)
+        return _kernels()["push"](flat, gaps.reshape(-1), self.centre, self.unit, self.radii).reshape(
+            points.shape
+        )
 
     def normals_at(self, points: np.ndarray) -> np.ndarray:
         """Give the smoothed surface's unit normals (..., 3) next to (..., 3) points."""

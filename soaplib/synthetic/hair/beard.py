@@ -202,9 +202,8 @@ def _under(beard, head, scale):
     blank, full = np.zeros(len(own), np.float32), np.ones(len(own), np.float32)
     down = np.tile(np.float32([0, -1, 0]), (len(own), 1))
     uv = np.stack([points[:, 0] / (0.2 * scale) + 0.5, points[:, 1] / (0.4 * scale) + 0.6], 1).clip(0, 1)
-    return Surface(
-        points + normals * np.float32(0.0009 * scale), normals, down, faces, uv.astype(np.float32), blank, blank, full, blank
-    ), own  # fmt: skip
+    over = points + normals * np.float32(0.0009 * scale)
+    return Surface(over, normals, down, faces, uv.astype(np.float32), blank, blank, full, blank), own
 
 
 @functools.cache

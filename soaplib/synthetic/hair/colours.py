@@ -59,7 +59,8 @@ def draw_colour(rng: np.random.Generator, style: str, age: float) -> HairColour:
     streak = base * rng.uniform(1.1, 1.5) + 0.02
     share = rng.choice([0.06, 0.2, 0.35], p=[0.5, 0.35, 0.15])
     if grey > 0.02:
-        base, streak, share = base * (1 - grey) + white * grey, white, 0.25 + 0.4 * grey * (1 - grey) * 2
+        base = base * (1 - grey) + white * grey
+        streak, share = 0.35 * base + 0.65 * white, 0.3 + 0.3 * grey
         name = "grey" if grey < 0.75 else "white"
     elif rng.uniform() < 0.15 and light < 0.5 and style != "clay":
         streak, share = melanin_colour(0.25, 0.2), rng.uniform(0.15, 0.45)

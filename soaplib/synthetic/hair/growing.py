@@ -38,7 +38,7 @@ def grow_hair(hair: Hair, head: HeadModel) -> Piece:
         if not locks.round and not 8 < locks.paths.shape[1] < 22:
             across = 3
         surfaces.append(surface(locks, across, softness, rng.uniform(size=(count, 2)), REACH * place.scale))
-        share = (rng.uniform(size=count) < hair.colour.streak_share) * rng.uniform(0.4, 1.0, count)
+        share = (rng.uniform(size=count) < hair.colour.streak_share) * rng.uniform(0.25, 0.85, count)
         streaked.append(np.repeat(share, len(surfaces[-1].vertices) // count).astype(np.float32))
     whole = joined(surfaces)
     if short:

@@ -75,6 +75,8 @@ def surface(locks: Locks, across: int, softness: float, uv_offset: np.ndarray, r
     cos, sin = np.cos(locks.turn)[..., None], np.sin(locks.turn)[..., None]
     side, up = side * cos + up * sin, up * cos - side * sin
     if locks.round:
+        # The head's normals would shade a tube's far side from within.
+        softness = min(0.3 * softness, 0.15)
         angle = np.linspace(0, 2 * np.pi, across + 1, dtype=np.float32)
         x, y = np.sin(angle), np.cos(angle)
         nx, ny = x, y
@@ -95,9 +97,6 @@ def surface(locks: Locks, across: int, softness: float, uv_offset: np.ndarray, r
     index = np.arange(count * points * columns, dtype=np.int32).reshape(count, points, columns)
     a, b, c, d = index[:, :-1, :-1], index[:, 1:, :-1], index[:, 1:, 1:], index[:, :-1, 1:]
     faces = np.concatenate([np.stack([a, d, c], -1).reshape(-1, 3), np.stack([a, c, b], -1).reshape(-1, 3)])
-    if locks.round:
-        # Its columns run the other way about the path.
-        faces = np.ascontiguousarray(faces)
     span = np.minimum(locks.width.max(1) / reach * (np.pi if locks.round else 2), 0.9)
     u = uv_offset[:, :1] * (1 - span[:, None]) + span[:, None] * np.linspace(0, 1, columns)
     v = np.linspace(0, 1, points)[None] * 0.7 + 0.3 * uv_offset[:, 1:]

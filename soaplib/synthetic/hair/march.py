@@ -131,7 +131,9 @@ def march(
             ):
                 last = m + 1
                 break
-        last = max(last, 2)
+        if last == 0:
+            trail[1, 0], trail[1, 1], trail[1, 2] = x, y - 0.001, z
+            last = 1
         for k in range(points):
             s = k * last / (points - 1)
             i = min(int(s), last - 1)

@@ -9,13 +9,12 @@ _AROUND, _DOWN = 72, 17
 _PERIODS = 4
 
 
-def shell(
-    ground: Ground, gap, fade: float = 0.25, top=None, shade: float = 0.75, bumps=None, level=0.0
-) -> Surface:
+def shell(ground: Ground, gap, fade: float = 0.25, top=None, shade: float = 0.75, level=0.0) -> Surface:
     """Build the shell.
 
     gap: metres, a number or a function of (azimuth, height) on the base head; it starts from 0 at the hairline over
-    `fade` radians. top: height where it ends above (azimuth -> height), the pole by default. level: brightness layer, as `Locks.layer`.
+    `fade` radians. top: height where it ends above (azimuth -> height), the pole by default. shade, level:
+    brightness and layer, as in `Locks`.
     """
     azimuth = np.linspace(-np.pi, np.pi, _AROUND + 1)[:-1]
     line = ground.hairline.height(azimuth)
