@@ -8,6 +8,7 @@ import pytest
 
 from soaplib.data import REGIONS
 from soaplib.head import load_head
+from soaplib.synthetic.makeup import Makeup
 from soaplib.synthetic.noise import band_noise
 from soaplib.synthetic.pieces import STYLES
 from soaplib.synthetic.pigments import (
@@ -19,8 +20,9 @@ from soaplib.synthetic.pigments import (
     to_linear,
     to_srgb,
 )
+from soaplib.synthetic.scalp import Hairline
 from soaplib.synthetic.skin import draw_skin, skin_tone
-from soaplib.synthetic.skin_fields import skin_fields
+from soaplib.synthetic.skin_fields import scalp_mask, skin_fields
 from soaplib.synthetic.skin_layout import canvas, landmark_uv, skin_layout
 from soaplib.synthetic.skin_paint import paint_skin
 
@@ -194,6 +196,29 @@ def test_stubble_and_scalp_darken_their_own_place():
     assert (colour_at(after, marks[151]) == colour_at(before, marks[151])).all()
     top = canvas(SIZE).texels.index[canvas(SIZE).places[:, 1] > 0.11]
     assert after.reshape(-1, 3)[top].mean() < 0.6 * before.reshape(-1, 3)[top].mean()
+
+
+def test_scalp_shadow_follows_the_hairline():
+    usual, high = (scalp_mask(SIZE, Hairline(front=f)) for f in (0.0, 0.25))
+    assert (high <= usual).all() and high.sum() < 0.97 * usual.sum()
+    bald = skin_of(2, scalp=0.9, stubble=0.0, melanin=0.3, hair_colour=(0.1, 0.08, 0.06))
+    changed = (
+        (paint_skin(bald, SIZE) != paint_skin(bald, SIZE, hairline=Hairline(front=0.25))).any(-1).ravel()
+    )
+    assert changed[canvas(SIZE).texels.index][usual == high].sum() == 0
+    assert changed.any()
+
+
+def test_creases_are_painted_darker():
+    skin = skin_of(1, melanin=1.0, stubble=0.0, makeup=Makeup())
+    relief = np.zeros(len(canvas(SIZE).places), np.float32)
+    groove = (
+        np.linalg.norm(canvas(SIZE).places - load_head().landmarks(load_head().template)[151], axis=1) < 0.006
+    )
+    relief[groove] = -3e-4
+    difference = paint_skin(skin, SIZE).astype(int) - paint_skin(skin, SIZE, relief).astype(int)
+    difference = difference.reshape(-1, 3)[canvas(SIZE).texels.index]
+    assert (difference[groove].mean(0) > 3).all() and not difference[~groove].any()
 
 
 def test_freckles_and_moles_are_small_and_dark():

@@ -7,8 +7,7 @@ import numpy as np
 from soaplib.parts.eye_texture import texel_directions
 from soaplib.render.kernels import kernel
 from soaplib.synthetic.irises import PUPILS, Irises
-from soaplib.synthetic.pigments import to_linear
-from soaplib.synthetic.skin_paint import srgb_bytes
+from soaplib.synthetic.pigments import srgb_bytes, to_linear
 
 _AROUND = 1024
 _MARGINS = 64

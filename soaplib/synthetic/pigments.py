@@ -7,6 +7,8 @@ direction M = (0.432, 1, 1.515). H is the molar extinction of oxyhaemoglobin (Pr
 530-570 and 450-470 nm, over a scattering that falls as wavelength^-1.2.
 """
 
+import functools
+
 import numpy as np
 
 MELANIN = np.array([0.432, 1.0, 1.515])
@@ -38,6 +40,12 @@ def to_srgb(linear) -> np.ndarray:
     """Encode linear light in [0, 1] as sRGB (IEC 61966-2-1)."""
     linear = np.clip(np.asarray(linear, np.float64), 0, 1)
     return np.where(linear <= 0.0031308, linear * 12.92, 1.055 * linear ** (1 / 2.4) - 0.055)
+
+
+@functools.cache
+def srgb_bytes() -> np.ndarray:
+    """Give the (4096,) sRGB bytes of linear light, to be looked up by its square root times 4095."""
+    return (to_srgb((np.arange(4096) / 4095) ** 2) * 255 + 0.5).astype(np.uint8)
 
 
 def human_pigments(yellow: float) -> np.ndarray:

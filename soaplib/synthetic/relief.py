@@ -15,13 +15,13 @@ _NOISE = np.cumsum([0] + [count for _, count in BANDS])
 _PORES = 0.00003
 _STUFFS = {  # metres of unevenness in each band, prints of fingers
     "skin": ((0, 0, 0, 0), 0),
-    "plasticine": ((0.0004, 0.00022, 0.00006, 0), 9),
-    "terracotta": ((0.0002, 0.0001, 0.00007, 0.00005), 3),
+    "plasticine": ((0.0003, 0.00007, 0.00002, 0), 16),
+    "terracotta": ((0.0002, 0.00006, 0.00005, 0.00004), 4),
     "porcelain": ((0, 0, 0, 0), 0),
     "vinyl": ((0, 0, 0, 0), 0),
-    "felt": ((0.0001, 0.00008, 0.0001, 0.00012), 0),
+    "felt": ((0.0001, 0.00006, 0.00007, 0.0001), 0),
 }
-_PRINT = (0.0085, 0.0021, 0.00011)  # radius, spacing and height of the ridges of a finger's print
+_PRINT = (0.013, 0.0032, 0.00009)  # radius, spacing and height of the ridges of a finger's print
 
 
 def skin_relief(skin: Skin, weights: np.ndarray | None = None, size: int = 512) -> np.ndarray:
@@ -93,7 +93,7 @@ def _print(places, at, tilt, radius, spacing, height, relief):
         square = (x * x + y * y + z * z) / (radius * radius)
         if square < 1:
             along = x * tilt[0] + y * tilt[1] + z * tilt[2]
-            bent = along + 18 * (x * x + y * y + z * z)
+            bent = along + 22 * (x * x + y * y + z * z)
             fall = (1 - square) * (1 - square)
             relief[n] += fall * height * (np.cos(2 * np.pi * bent / spacing) - 2.5)
 

@@ -28,6 +28,7 @@ BANDS = ((0.045, 3), (0.014, 3), (0.0045, 3), (0.0021, 2))
 """Wavelengths (metres) of the noise, and how many independent ones of each; columns in this order."""
 
 _AROUND = 721
+_FAR = 0.03
 _LIPS = (61, 185, 40, 39, 37, 0, 267, 269, 270, 409, 291, 375, 321, 405, 314, 17, 84, 181, 91, 146)
 _BROWS = ((46, 53, 52, 65, 55), (276, 283, 282, 295, 285))
 _BROW_TOPS = ((70, 63, 105, 66, 107), (300, 293, 334, 296, 336))
@@ -82,10 +83,15 @@ def near(places: np.ndarray, centres, radii) -> np.ndarray:
 
 
 def along(places: np.ndarray, points: np.ndarray) -> np.ndarray:
-    """Give the (N,) distance to a smooth curve through (K, 3) points."""
+    """Give the (N,) distance to a smooth curve through (K, 3) points; 3 cm beyond that."""
     steps = np.append(0, np.linalg.norm(np.diff(points, axis=0), axis=1).cumsum())
     curve = scipy.interpolate.make_interp_spline(steps, points, k=min(3, len(points) - 1))
-    return scipy.spatial.cKDTree(curve(np.linspace(0, steps[-1], 400))).query(places)[0]
+    return _distance(places, curve(np.linspace(0, steps[-1], 400)))
+
+
+def _distance(places, points):
+    """Distance (N,) to the nearest of the points, _FAR at most: looking further would take ten times as long."""
+    return np.minimum(scipy.spatial.cKDTree(points).query(places, distance_upper_bound=_FAR)[0], _FAR)
 
 
 def _masks(head, surface, marks, size):
@@ -161,7 +167,7 @@ def _lip_gap(surface, head, size):
     places = surface.picture(surface.places)
     column, row = dense[:, 0] - 0.5, size - dense[:, 1] - 0.5
     border = cv2.remap(places, column[:, None], row[:, None].astype(np.float32), cv2.INTER_LINEAR)[:, 0]
-    distance = scipy.spatial.cKDTree(border).query(surface.places)[0]
+    distance = _distance(surface.places, border)
     fine = np.round(np.stack([dense[:, 0], size - dense[:, 1]], 1) * 16).astype(np.int32)
     inside = np.zeros((size, size), np.uint8)
     cv2.fillPoly(inside, [fine - 8], 255, shift=4)

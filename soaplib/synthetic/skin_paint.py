@@ -1,11 +1,9 @@
 """The picture of a skin: pigments mixed at every texel, then what lies on them, in one pass."""
 
-import functools
-
 import numpy as np
 
 from soaplib.render.kernels import kernel
-from soaplib.synthetic.pigments import to_linear, to_srgb
+from soaplib.synthetic.pigments import srgb_bytes, to_linear
 from soaplib.synthetic.scalp import Hairline
 from soaplib.synthetic.skin import Skin, pigments
 from soaplib.synthetic.skin_fields import BANDS, MASKS, scalp_mask, skin_fields
@@ -13,7 +11,6 @@ from soaplib.synthetic.skin_layout import canvas
 from soaplib.synthetic.spots import add_spots
 
 _NOISE = np.cumsum([0] + [count for _, count in BANDS])
-_STEPS = 4096
 
 
 def paint_skin(
@@ -158,12 +155,6 @@ def _clay(layers, skin):
 
 
 _LAYERS = {"realistic": _realistic, "cartoon": _cartoon, "anime": _anime, "clay": _clay}
-
-
-@functools.cache
-def srgb_bytes() -> np.ndarray:
-    """Give the (4096,) sRGB bytes of linear light, to be looked up by its square root times 4095."""
-    return (to_srgb((np.arange(_STEPS) / (_STEPS - 1)) ** 2) * 255 + 0.5).astype(np.uint8)
 
 
 @kernel

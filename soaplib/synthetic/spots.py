@@ -16,7 +16,7 @@ def add_spots(skin, rng: np.random.Generator, surface: Canvas, melanin: np.ndarr
         return
     size = surface.texels.shape[0]
     groups = (
-        ("sun", skin.freckles, (0.0004, 0.0011), 0.55 * skin.freckle_strength, 0.16),
+        ("sun", skin.freckles, (0.0004, 0.0011), 0.6 * skin.freckle_strength, 0.22),
         ("skin", skin.moles, (0.0007, 0.0017), 2.6, 1.3),
         ("skin", skin.age_spots, (0.0015, 0.0042), 0.35, 0.12),
     )
