@@ -6,6 +6,7 @@ import torch
 from soaplib.render import memory
 from soaplib.render.kernels import (
     ROW_TASKS,
+    as_tensor,
     check_rast,
     checked_faces,
     checked_ranges,
@@ -125,7 +126,7 @@ class _Antialias(torch.autograd.Function):
         if ctx.needs_input_grad[2]:
             sums = np.zeros((*corners.shape[:2], 4))
             run_tasks(_move, len(corners), grad, color.numpy(), corners, faces.numpy(), *lists, sums)
-            grad_clip = torch.from_numpy(sums).to(color.dtype)
+            grad_clip = as_tensor(sums, color.dtype)
         return grad_color, None, grad_clip, None, None, None
 
 
@@ -279,5 +280,5 @@ def _move_image(grad, color, corners, faces, first, last, place, silhouette, alp
         xi, yi, wi = corners[i, 0] - fx * corners[i, 3], corners[i, 1] - fy * corners[i, 3], corners[i, 3]
         xj, yj, wj = corners[j, 0] - fx * corners[j, 3], corners[j, 1] - fy * corners[j, 3], corners[j, 3]
         g /= wi * xj - wj * xi if axis else wj * yi - wi * yj
-        add_corner(sums, i, g * yj, -g * xj, fx, fy, width, height)
-        add_corner(sums, j, -g * yi, g * xi, fx, fy, width, height)
+        add_corner(sums, i, g * yj, -g * xj, 0.0, fx, fy, width, height)
+        add_corner(sums, j, -g * yi, g * xi, 0.0, fx, fy, width, height)

@@ -11,6 +11,7 @@ from soaplib.render.kernels import (
     checked_tensor,
     collected,
     common_dtype,
+    corners_of,
     kernel,
     run_tasks,
     windowed_sums,
@@ -99,7 +100,7 @@ def _forward_band(attributes, rast, faces, out):
                 continue
             u, v = rast[y, x, 0], rast[y, x, 1]
             w = 1 - u - v
-            i, j, k = faces[face - 1, 0], faces[face - 1, 1], faces[face - 1, 2]
+            i, j, k = corners_of(faces, face - 1)
             for c in range(channels):
                 out[y, x, c] = u * attributes[i, c] + v * attributes[j, c] + w * attributes[k, c]
     return highest
@@ -116,7 +117,7 @@ def _backward(task, tasks, bands, grad, attributes, rast, faces, grad_rast, star
 
 @kernel
 def _backward_band(grad, attributes, rast, faces, grad_rast, start, sums):
-    channels = grad.shape[2]
+    channels, start = grad.shape[2], np.uint64(start)
     for y in range(grad.shape[0]):
         for x in range(grad.shape[1]):
             face = int(rast[y, x, 3]) - 1
@@ -124,7 +125,7 @@ def _backward_band(grad, attributes, rast, faces, grad_rast, start, sums):
             if face >= 0:
                 u, v = float(rast[y, x, 0]), float(rast[y, x, 1])
                 w = 1 - u - v
-                i, j, k = faces[face, 0], faces[face, 1], faces[face, 2]
+                i, j, k = corners_of(faces, face)
                 for c in range(channels):
                     g = float(grad[y, x, c])
                     sums[start + i, c] += u * g

@@ -17,6 +17,13 @@ def kernel(function):
     return numba.njit(cache=True, error_model="numpy", nogil=True)(function)
 
 
+@kernel
+def corners_of(faces, face):
+    """Return a face's vertices as unsigned integers: numba need not look whether they count from the end."""
+    f = np.uint64(face)
+    return np.uint64(faces[f, 0]), np.uint64(faces[f, 1]), np.uint64(faces[f, 2])
+
+
 def run_tasks(compiled, tasks: int, *arguments) -> None:
     """Call compiled(task, tasks, *arguments) for every task below `tasks`, on `numba.get_num_threads()` threads.
 
@@ -37,6 +44,8 @@ def run_tasks(compiled, tasks: int, *arguments) -> None:
         # A helper that has not begun has nothing left to do.
         if not future.cancel():
             future.result()
+    # It may stay in the queue for a while, but shall not hold arrays that could serve again.
+    arguments = ()
 
 
 @functools.cache
@@ -70,7 +79,15 @@ def collected(sums, starts, windows, bands: int, shape, dtype: torch.dtype) -> t
     """
     total = np.zeros(shape)
     _collect(sums, starts, windows, bands if len(total) > 1 else max(1, len(starts)), total)
-    return torch.from_numpy(total).to(dtype)
+    return as_tensor(total, dtype)
+
+
+def as_tensor(array: np.ndarray, dtype: torch.dtype) -> torch.Tensor:
+    """Return an array as a tensor of float32 or float64, converted by numpy.
+
+    Torch would start OpenMP's threads for it, which go on spinning against those of the next kernel.
+    """
+    return torch.from_numpy(array.astype(np.float64 if dtype == torch.float64 else np.float32, copy=False))
 
 
 @kernel

@@ -11,6 +11,7 @@ from soaplib.render.kernels import (
     checked_size,
     checked_tensor,
     collected,
+    corners_of,
     kernel,
     run_tasks,
     windowed_sums,
@@ -162,32 +163,45 @@ def _rast_backward(task, tasks, bands, grad, rast, corners, faces, starts, sums)
 @kernel
 def _rast_backward_band(grad, rast, corners, faces, first_row, last_row, start, sums):
     height, width = rast.shape[:2]
+    start = np.uint64(start)
     for y in range(first_row, last_row):
-        fy = y + 0.5
-        for x in range(width):
+        fy, x = y + 0.5, 0
+        while x < width:
             face = int(rast[y, x, 3]) - 1
             if face < 0:
+                x += 1
                 continue
-            gu, gv = float(grad[y, x, 0]), float(grad[y, x, 1])
-            if gu == 0 and gv == 0:
-                continue
+            # A row's pixels that see one face together: along them each edge function a_i = p_j x p_k changes by
+            # slope_i a step, so that it is enough to add up its gradients g_i, and g_i times the step.
             fx = x + 0.5
-            v0, v1, v2 = faces[face, 0], faces[face, 1], faces[face, 2]
-            px0, py0 = corners[v0, 0] - fx * corners[v0, 3], corners[v0, 1] - fy * corners[v0, 3]
-            px1, py1 = corners[v1, 0] - fx * corners[v1, 3], corners[v1, 1] - fy * corners[v1, 3]
-            px2, py2 = corners[v2, 0] - fx * corners[v2, 3], corners[v2, 1] - fy * corners[v2, 3]
+            v0, v1, v2 = corners_of(faces, face)
+            w0, w1, w2 = corners[v0, 3], corners[v1, 3], corners[v2, 3]
+            px0, py0 = corners[v0, 0] - fx * w0, corners[v0, 1] - fy * w0
+            px1, py1 = corners[v1, 0] - fx * w1, corners[v1, 1] - fy * w1
+            px2, py2 = corners[v2, 0] - fx * w2, corners[v2, 1] - fy * w2
             a0, a1, a2 = px1 * py2 - py1 * px2, px2 * py0 - py2 * px0, px0 * py1 - py0 * px1
-            inverse = 1.0 / (a0 + a1 + a2)
-            mean = (gu * a0 + gv * a1) * inverse
-            g0, g1, g2 = (gu - mean) * inverse, (gv - mean) * inverse, -mean * inverse
-            add_corner(sums, start + v0, g2 * py1 - g1 * py2, g1 * px2 - g2 * px1, fx, fy, width, height)
-            add_corner(sums, start + v1, g0 * py2 - g2 * py0, g2 * px0 - g0 * px2, fx, fy, width, height)
-            add_corner(sums, start + v2, g1 * py0 - g0 * py1, g0 * px1 - g1 * px0, fx, fy, width, height)
+            slope0, slope1, slope2 = py1 * w2 - w1 * py2, py2 * w0 - w2 * py0, py0 * w1 - w0 * py1
+            s0 = s1 = s2 = t0 = t1 = t2 = step = 0.0
+            while x < width and int(rast[y, x, 3]) - 1 == face:
+                gu, gv = float(grad[y, x, 0]), float(grad[y, x, 1])
+                inverse = 1.0 / (a0 + a1 + a2)
+                mean = (gu * a0 + gv * a1) * inverse
+                g0, g1, g2 = (gu - mean) * inverse, (gv - mean) * inverse, -mean * inverse
+                s0, s1, s2 = s0 + g0, s1 + g1, s2 + g2
+                t0, t1, t2 = t0 + step * g0, t1 + step * g1, t2 + step * g2
+                a0, a1, a2 = a0 + slope0, a1 + slope1, a2 + slope2
+                x, step = x + 1, step + 1
+            gx, gy = s2 * py1 - s1 * py2, s1 * px2 - t1 * w2 - s2 * px1 + t2 * w1
+            add_corner(sums, start + v0, gx, gy, t1 * py2 - t2 * py1, fx, fy, width, height)
+            gx, gy = s0 * py2 - s2 * py0, s2 * px0 - t2 * w0 - s0 * px2 + t0 * w2
+            add_corner(sums, start + v1, gx, gy, t2 * py0 - t0 * py2, fx, fy, width, height)
+            gx, gy = s1 * py0 - s0 * py1, s0 * px1 - t0 * w1 - s1 * px0 + t1 * w0
+            add_corner(sums, start + v2, gx, gy, t0 * py1 - t1 * py0, fx, fy, width, height)
 
 
 @kernel
-def add_corner(sums, row, gx, gy, fx, fy, width, height):
+def add_corner(sums, row, gx, gy, gw, fx, fy, width, height):
     """Add the gradient at a corner's homogeneous pixel position, seen from (fx, fy), to that at its clip x, y, w."""
     sums[row, 0] += gx * (0.5 * width)
     sums[row, 1] -= gy * (0.5 * height)
-    sums[row, 3] += gx * (0.5 * width - fx) + gy * (0.5 * height - fy)
+    sums[row, 3] += gw + gx * (0.5 * width - fx) + gy * (0.5 * height - fy)

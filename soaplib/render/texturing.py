@@ -7,7 +7,7 @@ import numpy as np
 import torch
 
 from soaplib.render import memory
-from soaplib.render.kernels import ROW_TASKS, checked_tensor, common_dtype, kernel, run_tasks
+from soaplib.render.kernels import ROW_TASKS, as_tensor, checked_tensor, common_dtype, kernel, run_tasks
 from soaplib.render.mipmaps import collapse, mip_levels, pyramid
 
 _BOUNDARIES = ("clamp", "wrap", "zero")
@@ -91,11 +91,12 @@ class _Texture(torch.autograd.Function):
         if ctx.needs_input_grad[0]:
             sums = memory.zeros(flat.shape, np.float64)
             run_tasks(_image_backward, numba.get_num_threads(), grad, table, *places, sums)
-            grad_image = torch.from_numpy(collapse(sums, table)).to(image.dtype)
+            grad_image = as_tensor(collapse(sums, table), image.dtype)
         if ctx.needs_input_grad[1]:
-            grad_uv = torch.zeros_like(uv)
+            slopes = memory.zeros(uv.shape, flat.dtype)
             if places[2]:
-                run_tasks(_uv_backward, ROW_TASKS, grad, flat, table, *places, grad_uv.numpy())
+                run_tasks(_uv_backward, ROW_TASKS, grad, flat, table, *places, slopes)
+            grad_uv = torch.from_numpy(slopes)
         return grad_image, grad_uv, None, None, None
 
 
