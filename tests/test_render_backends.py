@@ -96,13 +96,17 @@ def test_warp_agrees_with_the_cpu_to_rounding(clip, faces, ranges, cull):
 @pytest.mark.parametrize("name", OTHERS)
 def test_backends_agree_on_the_head(name):
     job = head_job(128)
-    size = (128, 128)
-    ours = outcome("cpu", job.clip, job.faces, job.attributes, size, job.weights)
-    others = outcome(name, job.clip, job.faces, job.attributes, size, job.weights)
-    same = (ours[1] - others[1]).abs().amax(-1) <= 1 / 255
-    assert same.float().mean() >= 0.999
-    for mine, other in zip(ours[2:], others[2:], strict=True):
-        assert (mine - other).norm() <= 0.02 * mine.norm()
+    scene = (job.clip, job.faces, job.attributes, (128, 128))
+    ours, others = outcome("cpu", *scene, job.weights), outcome(name, *scene, job.weights)
+    assert ((ours[1] - others[1]).abs().amax(-1) <= 1 / 255).float().mean() >= 0.999
+    # Gradients are compared where both see the same faces, in the neighbourhood too.
+    differ = (ours[0][..., 3] != others[0][..., 3]).float()
+    steady = torch.nn.functional.max_pool2d(differ, 3, 1, 1) == 0
+    weights = job.weights * steady[..., None]
+    for mine, other in zip(
+        outcome("cpu", *scene, weights)[2:], outcome(name, *scene, weights)[2:], strict=True
+    ):
+        assert (mine - other).norm() <= 0.01 * mine.norm()
 
 
 @pytest.mark.parametrize("name", OTHERS)

@@ -39,7 +39,7 @@ def contenders() -> list[Contender]:
     cuda = "" if torch.cuda.is_available() else "no CUDA device"
     own = [
         Contender("cpu", "cpu", functools.partial(_backend, "cpu")),
-        Contender("warp", "cpu", functools.partial(_backend, "warp"), "on one thread"),
+        Contender("warp", "cpu", functools.partial(_backend, "warp")),
         Contender("warp", "cuda", functools.partial(_backend, "warp"), why_not=cuda),
         Contender(
             "nvdiffrast",

@@ -65,7 +65,7 @@ def measure(
         # Compiles, and loads what it needs.
         forward, backward = contender.make(job(8, 1, 3).to(contender.device))
         _timed(contender, forward, backward)
-    rows, late = [], set()
+    late, done = set(), {}
     sweeps = [("pixels", [(size, 1, 3) for size in sizes])]
     if growth:
         sweeps += [("faces", [(_BASE_SIZE, parts, 3) for parts in PARTS])]
@@ -76,12 +76,13 @@ def measure(
         taking_part = [c for c in ready if by == "pixels" or not c.what]
         swept = []
         for shape in shapes:
-            task = job(*shape)
-            progress(f"{by}: {task.size} x {task.size}, {len(task.faces)} faces, {shape[2]} channels")
-            due = [c for c in taking_part if _due(c, task, swept, seconds, late)]
-            swept += _measured(due, task)
-        rows += [row for row in swept if row not in rows]
+            if shape not in done:
+                task = job(*shape)
+                progress(f"{task.size} x {task.size}, {len(task.faces)} faces, {shape[2]} channels")
+                done[shape] = _measured([c for c in taking_part if _due(c, task, swept, seconds, late)], task)
+            swept += [r for r in done[shape] if _who(r) in {(c.name, c.device) for c in taking_part}]
         grown += _growth(by, swept)
+    rows = [row for of_shape in done.values() for row in of_shape]
     absent += [
         {"backend": n, "device": d, "why": f"over {seconds:g} s at {s} x {s}"} for n, d, s in sorted(late)
     ]
