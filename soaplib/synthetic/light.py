@@ -73,7 +73,7 @@ def draw_light(rng: np.random.Generator, style: str) -> Light:
     light = Light(environment, sky, ground, lobes, _tuple(direction), (1.0, 1.0, 1.0), float(size))
     front = np.array([[0.0, 0.0, 1.0], [0.35, 0.35, 0.87], [-0.35, 0.35, 0.87]])
     ambient = float((harmonic_basis(front) @ light.harmonics()).mean())
-    exposure = rng.uniform(0.86, 1.08)
+    exposure = rng.uniform(1.05, 1.3) if drawn else rng.uniform(0.9, 1.2)
     fill = exposure / (1 + ratio)
     scale = fill / max(ambient, 1e-3)
     strength = exposure - fill

@@ -11,8 +11,9 @@ class Look:
 
     cel: flat tones instead of smooth shading. wrap: how far light reaches round a skin's terminator, per channel
     (red furthest: light that went through the skin). bleed: how far red light creeps into the skin's shadows.
-    saturation: of the albedo. shine: factor on every highlight. rim: light on grazing surfaces. occlusion: how much
-    of the ambient occlusion counts. lines: darkness of outlines, 0 for none; line_width: in samples (half pixels).
+    saturation: of the albedo. shine: factor on every highlight. glint: of the key
+    light mirrored in the eyes, where none is painted in them. rim: light on grazing surfaces. occlusion: how much of
+    the ambient occlusion counts. lines: darkness of outlines, 0 for none; line_width: in samples (half pixels).
     terminators: the two levels of light between the three tones of cel shading; tones: (2, 3) factors on the albedo
     in the second and third tone; bumps: height of a handmade surface's dents, metres; seed: of the dents.
     """
@@ -22,6 +23,7 @@ class Look:
     bleed: float = 0.45
     saturation: float = 1.0
     shine: float = 1.0
+    glint: float = 0.0
     rim: float = 0.5
     occlusion: float = 1.0
     lines: float = 0.0
@@ -43,6 +45,7 @@ def _realistic(rng):
         wrap=(red, 0.45 * red, 0.33 * red),
         shine=float(rng.uniform(0.7, 1.3)),
         rim=float(rng.uniform(0.3, 0.7)),
+        glint=1.0,
     )
 
 

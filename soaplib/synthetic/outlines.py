@@ -2,15 +2,18 @@
 
 from soaplib.render.kernels import kernel
 
+_LIPS = 0.5
+
 
 @kernel
-def find_lines(ids, depth, faces, scale, perspective, jump, width, ink):
+def find_lines(ids, depth, values, faces, up, scale, perspective, jump, width, ink):
     """Mark in ink (H, W) uint8 the samples on which a line is drawn.
 
-    ids, depth (H, W): what `scan_visible` found. faces: (F, 7), the last column the class that lines
-    part from others. scale, perspective: how depth becomes metres: depth / scale, or of a perspective camera of focal
-    length `scale` the inverse of its depth. jump: metres by which a surface must lie before its neighbour. width: in
-    samples.
+    ids, depth (H, W): what `scan_visible` found. values, faces: of the scene (see
+    `soaplib.synthetic.paint.Scene`); the last column of faces is the class that lines part from others, and 8 marks
+    lips. up: (3,) the picture's, in the world. scale, perspective: how depth becomes metres: depth / scale, or of a
+    perspective camera of focal length `scale` the inverse of its depth. jump: metres by which a surface must lie
+    before its neighbour. width: in samples.
 
     A line lies on the nearer side. Smooth slopes make none, as the depth's second difference is what counts.
     """
@@ -35,10 +38,13 @@ def find_lines(ids, depth, faces, scale, perspective, jump, width, ink):
                     if other < 0:
                         found = True
                         break
+                    if dr == 1 and label & faces[other, 6] & 8 and _crease(values, faces, face, other, up):
+                        found = True
+                        break
                     there = _metres(depth[rr, cc], scale, perspective)
                     if there - here < 0:
                         continue
-                    if faces[other, 6] != label:
+                    if faces[other, 6] & 7 != label & 7:
                         found = True
                         break
                     if there - here < jump:
@@ -54,6 +60,18 @@ def find_lines(ids, depth, faces, scale, perspective, jump, width, ink):
                     break
             if found:
                 ink[r, c] = 1
+
+
+@kernel
+def _crease(values, faces, above, below, up):
+    """Tell whether the face above looks down and the one below up: the line between closed lips."""
+    tilt = 0.0
+    for corner in range(3):
+        for axis in range(3):
+            tilt += up[axis] * (
+                values[faces[below, corner], 3 + axis] - values[faces[above, corner], 3 + axis]
+            )
+    return tilt > 3 * _LIPS
 
 
 @kernel

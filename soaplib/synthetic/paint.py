@@ -33,8 +33,18 @@ _MATERIALS = np.array(
     ],
     np.uint8,
 )
-# Lines are drawn between these classes; irises, lips and the mouth have the edges of their own texture.
-_LINES = {"hair": 1, "brows": 2, "worn": 3, "clothes": 3, "eyes": 4, "irises": 4, "teeth": 5, "mouth": 5}
+# Lines are drawn between these classes; irises have the edge of their own texture. 8 marks lips, which are skin.
+_LINES = {
+    "lips": 8,
+    "hair": 1,
+    "brows": 2,
+    "worn": 3,
+    "clothes": 3,
+    "eyes": 4,
+    "irises": 4,
+    "teeth": 5,
+    "mouth": 5,
+}
 _LINE_CLASSES = np.array([_LINES.get(name, 0) for name in LABELS], np.uint8)
 _CREASE = 0.004
 
@@ -223,7 +233,8 @@ def _paint_view(task, tasks, scene, cameras, rotations, eyes, rows, size, output
     ink = np.zeros((1, 1), np.uint8)
     if scene.shader.lines > 0:
         ink = np.empty((2 * size, 2 * size), np.uint8)
-        find_lines(ids, depth, faces, scale, perspective, _CREASE, int(scene.shader.line_width), ink)
+        width = int(scene.shader.line_width)
+        find_lines(ids, depth, values, faces, rotation[1], scale, perspective, _CREASE, width, ink)
     rgba, normals, labels, depths, uvs, albedos, positions = outputs
     # Arrays go one by one: reading them out of a tuple at every pixel would count references there.
     _shade_pixels(

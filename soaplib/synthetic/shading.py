@@ -18,6 +18,7 @@ class Shader(NamedTuple):
     bleed: float
     saturation: float
     shine: float
+    glint: float
     rim: float
     lines: float
     line_width: float
@@ -51,7 +52,8 @@ def make_shader(light: Light, look: Look) -> Shader:
     tint = 1 + 0.35 * (tint - 1)
     offset = np.random.default_rng(look.seed).uniform(0, 50, 3)
     return Shader(
-        look.cel, _floats(look.wrap), float(look.bleed), float(look.saturation), float(look.shine), float(look.rim),
+        look.cel, _floats(look.wrap), float(look.bleed), float(look.saturation), float(look.shine),
+        float(look.glint), float(look.rim),
         float(look.lines), float(look.line_width), _floats(look.terminators), _floats(look.tones[0]),
         _floats(look.tones[1]), float(look.bumps), _floats(offset), _floats(key), _floats(light.key_colour),
         _floats(right), _floats(np.cross(key, right)), _floats(fill), _floats(fill_colour),
@@ -173,10 +175,12 @@ def _highlights(s, material, gloss, normal, strand, view, key, openness, facing)
         from_fill = _lobe(_shifted(strand, normal, -0.06), _half(s.fill, view), 5) * openness
         strength = 0.13 * s.shine * gloss
         return strength * from_key, 0.6 * strength * from_fill
-    rough = 0.85 - 0.75 * gloss
-    strength = s.shine * gloss * 1.2
     if material == 3:
-        return _reflected_window(s, normal, view) * max(key, 0.35) * s.shine, 0.02 * strength * openness
+        return 2.0 * s.glint * _reflected_window(s, normal, view), 0.02 * s.shine * openness
+    if material == 1:  # a little of oil on skin
+        rough, strength = 0.6 - 0.4 * gloss, s.shine * (0.02 + 0.3 * gloss)
+    else:
+        rough, strength = 0.85 - 0.75 * gloss, s.shine * (0.02 + 0.6 * gloss * gloss)
     half = _half(s.key, view)
     from_key = _ggx(rough, _dot(normal, half), _dot(s.key, half)) * max(facing, 0.0) * key
     half = _half(s.fill, view)
@@ -187,14 +191,18 @@ def _highlights(s, material, gloss, normal, strand, view, key, openness, facing)
 
 @inlined
 def _reflected_window(s, normal, view):
-    """The key light in a wet eye: a small rounded square where it is mirrored."""
+    """The key light in a wet eye: a small rounded square where it is mirrored.
+
+    The cornea bulges, so the light is mirrored nearer to the iris than the ball alone would have it.
+    """
+    key = _unit((s.key[0] + 1.3 * view[0], s.key[1] + 1.3 * view[1], s.key[2] + 1.3 * view[2]))
     twice = 2.0 * _dot(normal, view)
     mirrored = (twice * normal[0] - view[0], twice * normal[1] - view[1], twice * normal[2] - view[2])
-    ahead = _dot(mirrored, s.key)
-    if ahead <= 0:
+    if _dot(mirrored, key) <= 0:
         return 0.0
-    x, y = abs(_dot(mirrored, s.key_right)), abs(_dot(mirrored, s.key_up))
-    return 1.4 * _step(0.34, 0.24, x) * _step(0.4, 0.28, y)
+    off = (mirrored[0] - key[0], mirrored[1] - key[1], mirrored[2] - key[2])
+    x, y = abs(_dot(off, s.key_right)), abs(_dot(off, s.key_up))
+    return _step(0.21, 0.12, x) * _step(0.25, 0.15, y)
 
 
 @inlined
@@ -203,7 +211,7 @@ def _cel(s, material, gloss, albedo, normal, strand, view, key, openness):
     level = 0.5 + 0.5 * _dot(normal, s.key)
     level = min(level, 0.16 + 1.3 * key) - 0.35 * (1.0 - min(openness, 1.0))
     if material == 3:
-        glint = _reflected_window(s, normal, view) * s.shine
+        glint = _reflected_window(s, normal, view) * s.glint
         shaded = _step(0.1, 0.14, level + 0.2)
         mixed = 0.78 + 0.22 * shaded
         return (
@@ -223,8 +231,10 @@ def _cel(s, material, gloss, albedo, normal, strand, view, key, openness):
             0.3 * s.key[1] + 0.55 + 0.35 * view[1],
             0.3 * s.key[2] + 0.35 * view[2],
         )
-        along = _dot(_shifted(strand, normal, -0.12), _half(_unit(up), view))
-        band = 0.5 * s.shine * min(2.0 * gloss + 0.3, 1.0) * _step(0.17, 0.13, abs(along)) * first
+        half = _half(_unit(up), view)
+        along = _dot(_shifted(strand, normal, -0.12), half)
+        band = 0.45 * s.shine * min(2.0 * gloss + 0.3, 1.0) * _step(0.12, 0.09, abs(along)) * first
+        band *= _step(0.6, 0.66, _dot(normal, half))
     return (
         _tone(albedo[0] * s.tint[0], first, second, s.second[0], s.third[0], band),
         _tone(albedo[1] * s.tint[1], first, second, s.second[1], s.third[1], band),
