@@ -57,8 +57,10 @@ _BESIDES = {
 _LOW_COLLARS = ("crew", "vneck", "robe")
 
 
-def draw_worn(rng: np.random.Generator, style: str) -> tuple[Worn, ...]:
+def draw_worn(rng: np.random.Generator, style: str, masculine: float = 0.5) -> tuple[Worn, ...]:
     """Draw what a head wears, often nothing: at most one thing on top, glasses, earrings, necklace, collar.
+
+    masculine: 0 to 1; bands, earrings and necklaces are the rarer the higher it is.
 
     Raises:
         ValueError: a style not in `STYLES`.
@@ -66,12 +68,17 @@ def draw_worn(rng: np.random.Generator, style: str) -> tuple[Worn, ...]:
     if style not in STYLES:
         raise ValueError(f"draw_worn: style must be one of {', '.join(STYLES)}, got {style!r}")
     worn = []
-    top = rng.choice(5, p=[*_ON_TOP[style], 1 - sum(_ON_TOP[style])])
+    adorned = 1.5 - float(np.clip(masculine, 0, 1))
+    hat, hood, band, creature = _ON_TOP[style]
+    odds = (hat, hood, band * adorned, creature)
+    top = rng.choice(5, p=[*odds, 1 - sum(odds)])
     makers = (hats.draw_hat, hoods.draw_hood, bands.draw_band, creatures.draw_creature)
     if top < 4:
         worn.append(makers[top](rng, style))
     hooded = top == 1
-    spectacles, earrings, necklace, collar = rng.random(4) < _BESIDES[style]
+    spectacles, earrings, necklace, collar = rng.random(4) < _BESIDES[style] * np.array(
+        [1, adorned, adorned, 1]
+    )
     if spectacles:
         seen = glasses.draw_glasses(rng, style)
         worn.append(dataclasses.replace(seen, pattern="clear") if hooded else seen)
@@ -115,7 +122,8 @@ def dress_all(worn: tuple[Worn, ...], head: HeadModel, hair: np.ndarray | None =
     for codes in worn:
         if codes.shape not in WORN_SHAPES.get(codes.kind, ()):
             raise ValueError(
-                f"dress: expected a kind of {', '.join(WORN_KINDS)} and one of its shapes, got {codes.kind!r} {codes.shape!r}"
+                f"dress: expected a kind of {', '.join(WORN_KINDS)} and one of its shapes, "
+                f"got {codes.kind!r} {codes.shape!r}"
             )
     if not worn:
         return ()

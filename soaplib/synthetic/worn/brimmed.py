@@ -254,8 +254,8 @@ def _hatband(codes, seat, points, height, unit, band):
     rise = (points - seat.frame[0]) @ up
     rows = []
     for h, out in (
-        (0.0, 0.0),
-        (0.0005, 0.0012),
+        (0.0015 * unit, 0.0004),
+        (0.002 * unit, 0.0014),
         (0.5 * broad, 0.0016),
         (broad - 0.0005, 0.0012),
         (broad, 0.0),

@@ -6,6 +6,7 @@ import numpy as np
 
 from soaplib.parts.smoothstep import smoothstep
 from soaplib.synthetic.pieces import Piece
+from soaplib.synthetic.worn.bows import bow
 from soaplib.synthetic.worn.fitting import Fit
 from soaplib.synthetic.worn.necks import Neck
 from soaplib.synthetic.worn.patterns import draw_scheme
@@ -13,7 +14,6 @@ from soaplib.synthetic.worn.solids import blob, copies, curve, edges, grid, join
 from soaplib.synthetic.worn.things import Worn, finish
 
 SHAPES = ("crew", "vneck", "turtleneck", "shirt", "hoodie", "scarf", "robe", "sailor")
-_END = -2.6  # rows past the neck's end to which cloth goes
 
 
 def draw_collar(rng: np.random.Generator, style: str) -> Worn:
@@ -50,8 +50,8 @@ def _front(columns=64):
 def _yoke(codes, fit, neck, line, lift, colour, seed=0):
     """Lay the cloth below a neckline (rows per column) down past the neck's end, with a turned hem."""
     unit = fit.unit
-    t = np.linspace(0, 1, 12)[:, None]
-    row = _END + t * (line - _END)
+    t = np.linspace(0, 1, 14)[:, None]
+    row = neck.end + t * (line - neck.end)
     rng = np.random.default_rng(seed)
     turn = np.linspace(0, 2 * math.pi, 65)
     wave = sum(np.sin(k * turn + rng.uniform(0, 6.28)) for k in (3, 5, 7))
@@ -61,12 +61,6 @@ def _yoke(codes, fit, neck, line, lift, colour, seed=0):
         + unit * 0.002 * (1 - t)
     )
     points = neck.at(row, np.linspace(0, 64, 65), loose)
-    under = grid(
-        points[[0, 0]] + np.stack([np.zeros(65), np.full(65, -0.003 * unit)])[..., None] * [0, 1, 0],
-        np.asarray(colour) * 0.8,
-        True,
-    )
-    del under
     out = [grid(points, colour, True, uv=True)]
     out.append(tube(points[0, :-1], 0.0022 * unit, np.asarray(colour) * 0.9, 6, closed=True))
     return out
@@ -182,7 +176,7 @@ def _shirt(codes, fit, neck):
 
 def _buttons(codes, fit, neck, main):
     unit = fit.unit
-    row = np.linspace(2.0, _END, 9)
+    row = np.linspace(2.0, neck.end[0], 9)
     x = np.linspace(-1, 1, 5)
     placket = neck.at(row[::-1, None], x * 0.95, unit * (0.0075 + 0.0012 * (1 - x**4)) + np.zeros((9, 1)))
     out = [grid(placket, np.asarray(main) * 0.97)]
@@ -204,10 +198,8 @@ def _buttons(codes, fit, neck, main):
 def _tie(codes, fit, neck):
     unit = fit.unit
     at = neck.at(np.array([2.3]), np.zeros(1), 0.0125 * unit)[0]
-    low = neck.at(np.array([_END + 0.2]), np.zeros(1), 0.0125 * unit)[0]
+    low = neck.at(np.array([neck.end[0] + 0.2]), np.zeros(1), 0.0125 * unit)[0]
     if codes.sizes[4] > 0.2:
-        from soaplib.synthetic.worn.bands import bow
-
         return bow(
             at + [0, -0.002 * unit, 0.002 * unit],
             np.array([0, 0.2, 0.98]),
@@ -275,7 +267,7 @@ def _hoodie(codes, fit, neck):
     out.append(grid(bag, main * 0.97, False))
     for side_ in (-1, 1):
         start = neck.at(np.array([1.1]), np.array([side_ * 3.0]), 0.013 * unit)[0]
-        low = neck.at(np.array([_END + 0.4]), np.array([side_ * 3.6]), 0.011 * unit)[0]
+        low = neck.at(np.array([neck.end[0] + 0.4]), np.array([side_ * 3.6]), 0.011 * unit)[0]
         path = curve([start, 0.5 * (start + low) + [0, 0, 0.004 * unit], low], 9)
         out.append(tube(path, 0.0022 * unit, codes.colour(1), 7))
         out.append(blob(low, np.array([0.0032, 0.006, 0.0032]) * unit, codes.colour(2), 6, 8))
@@ -294,7 +286,7 @@ def _roll(neck, fit, row, radius, flat, colour, wave=0.0, uv=None):
     out -= along * (out * along).sum(1, keepdims=True)
     out /= np.linalg.norm(out, axis=1, keepdims=True)
     up = np.cross(out, along)
-    turn = np.linspace(0, 2 * math.pi, 17)[:, None, None]
+    turn = np.linspace(0, 2 * math.pi, 13)[:, None, None]
     size = (radius * (1 + wave))[:, None]
     points = middle - up * size * flat * np.cos(turn) + out * size * np.sin(turn)
     return [grid(points, colour, True, uv=uv)]
@@ -321,7 +313,7 @@ def _scarf(codes, fit, neck):
         )
     side = 1 if codes.sizes[3] > 0 else -1
     start = neck.at(np.array([2.4]), np.array([side * 4.0]), 2.2 * thick)[0]
-    low = neck.at(np.array([_END]), np.array([side * 5.0]), 0.015 * unit)[0]
+    low = neck.at(np.array([neck.end[0]]), np.array([side * 5.0]), 0.015 * unit)[0]
     path = curve([start, start * 0.5 + low * 0.5 + [0, 0, 0.01 * unit], low, low + [0, -0.02 * unit, 0]], 12)
     width = np.linspace(0.016, 0.023, 12) * unit
     out.append(
@@ -396,7 +388,7 @@ def _sailor(codes, fit, neck):
     top = 2.9 - 3.4 * np.clip(1 - ahead / 1.0, 0, 1)
     t = np.linspace(0, 1, 11)[:, None]
     length = 1.2 + 3.6 * smoothstep(0.0, 0.9, ahead)
-    row = top - t * np.minimum(length, top - _END - 0.15)
+    row = top - t * np.minimum(length, top - neck.end[0] - 0.15)
     leaf = neck.at(row, column, unit * (0.0075 + 0.003 * np.sin(math.pi * np.clip(t * 1.2, 0, 1)) + 0 * row))[
         ::-1
     ]
@@ -404,8 +396,6 @@ def _sailor(codes, fit, neck):
     shade[1:2] = np.maximum(codes.colour(1), 0.8)
     out += [grid(leaf, shade), *edges(leaf, 0.0016 * unit, codes.colour(0) * 0.9, rounds=1)]
     at = neck.at(np.array([-0.9]), np.zeros(1), 0.012 * unit)[0]
-    from soaplib.synthetic.worn.bands import bow
-
     out += bow(
         at,
         np.array([0, 0.25, 0.97]),

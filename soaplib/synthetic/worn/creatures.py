@@ -141,7 +141,8 @@ def _ear(kind, size, colour, inside, bend):
     z = (1 - np.cos(s[None] * roll[:, None])) * (width * wide)[:, None] * 0.85
     y = np.broadcast_to((t * high)[:, None], x.shape).copy()
     y -= (0.12 * wide * np.abs(s) ** 2)[None] * (1 - t)[:, None]
-    sway = 0.3 * bend if kind == "rabbit" else 0.08 * bend
+    # A rabbit's ears fall outwards; inwards they would cross.
+    sway = (0.3 if kind == "rabbit" and bend > 0 else 0.06) * bend
     x = x + (sway * high * t**2)[:, None]
     z = z - (0.1 * high * t**1.5)[:, None]
     back = np.stack([x, y, z], -1) * size

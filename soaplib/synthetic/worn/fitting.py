@@ -53,8 +53,10 @@ class Fit:
 
     @functools.cached_property
     def smooth(self) -> np.ndarray:
-        """The skull's map run smooth, nowhere inside it."""
-        return smoothed(self.skull, 1.5)
+        """The skull's map run smooth, nowhere inside it; a little wider where hair stands under a hat."""
+        # Hats keep 8.5 mm from the skull, so that only hair above 5 mm needs more room; they press down the rest.
+        pressed = np.clip(self.over - self.skull - 0.005, 0, 0.007)
+        return smoothed(self.skull + pressed, 1.5)
 
     def where(self, points) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         """Give azimuth, row, radius of points (..., 3)."""
@@ -88,6 +90,11 @@ class Fit:
         up = self.on(azimuth, np.minimum(row + d, CROWN - 0.01), of=of) - self.on(azimuth, row - d, of=of)
         normal = np.cross(along, up)
         return normal / np.maximum(np.linalg.norm(normal, axis=-1, keepdims=True), 1e-12)
+
+    def spot(self, azimuth: float, row: float) -> tuple[np.ndarray, np.ndarray]:
+        """Give one point on the hair (the skull where there is none), and the unit vector outwards."""
+        azimuth, row = np.array([azimuth]), np.array([row])
+        return self.on(azimuth, row, 0.0, self.over)[0], self.normal(azimuth, row, self.over)[0]
 
     def row_of_height(self, azimuth, height, of=None) -> np.ndarray:
         """Give for each azimuth the topmost row at which the map's surface is `height` (a world y, broadcast)."""

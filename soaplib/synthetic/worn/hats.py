@@ -58,6 +58,8 @@ def draw_hat(rng: np.random.Generator, style: str) -> Worn:
     elif shape == "stocking" and rng.random() < 0.6:
         colours = ((0.76, 0.1, 0.12), (0.96, 0.95, 0.93), (0.96, 0.95, 0.93))
         pattern = "felt"
+    elif shape == "stocking":
+        colours = (colours[0], tuple(0.6 + 0.4 * c for c in colours[1]), colours[2])
     elif shape == "sunhat" and rng.random() < 0.6:
         colours = ((0.86, 0.76, 0.55), *colours[1:])
     elif shape == "witch" and rng.random() < 0.4:

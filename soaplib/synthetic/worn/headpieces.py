@@ -17,7 +17,8 @@ def crown(codes: Worn, fit: Fit) -> Solid:
     tall, many, flare, deep, arched = codes.sizes[:5]
     unit = fit.unit
     line = hat_line(fit, 0.1, 0.014 * unit)
-    seat = seat_on(fit, line)
+    # An open crown stands on the hair, one with a cushion presses it down.
+    seat = seat_on(fit, line, of=fit.smooth if arched > 0.3 else np.maximum(fit.over, fit.smooth))
     count = round(7 + 2.4 * many)
     columns = 8 * count
     ring = seat.ring(columns)
@@ -26,19 +27,19 @@ def crown(codes: Worn, fit: Fit) -> Solid:
     height = unit * (0.05 + 0.014 * tall)
     band = 0.42 - 0.1 * deep
     top = band + (1 - band) * wave**1.4
-    t = np.linspace(0, 1, 9)[:, None]
+    t = np.linspace(0, 1, 6)[:, None]
     rise = t * top * height
     wide = 1 + 0.012 + (0.1 + 0.06 * flare) * (rise / height) ** 1.5
     # The skull comes closer to the axis as it rises: no need to check more than the foot.
     points = seat.frame[0] + wide[..., None] * ring + rise[..., None] * seat.frame[2]
     gold = codes.colour(2)
     thick = 0.0028 * unit
-    solids = [grid(points, gold, True), *edges(points, thick, gold * 0.85, True)]
+    solids = [grid(points, gold, True), *edges(points, thick, gold * 0.85, True, rounds=1)]
     for h in (0.03, band * 0.78):
         loop = seat.frame[0] + (1.02 + (0.1 + 0.06 * flare) * h**1.5) * ring[:-1] + h * height * seat.frame[2]
-        solids.append(tube(loop, 0.0026 * unit, gold * 1.08, 6, closed=True))
+        solids.append(tube(loop, 0.0026 * unit, gold * 1.08, 5, closed=True))
     tips = points[-1, :-1:8]
-    ball = blob((0, 0, 0), 0.0052 * unit, (1, 1, 1), 6, 8)
+    ball = blob((0, 0, 0), 0.0052 * unit, (1, 1, 1), 5, 7)
     eye = np.tile(np.eye(3), (count, 1, 1))
     solids.append(copies(ball, eye, tips + seat.frame[2] * 0.003 * unit, np.tile(gold * 1.1, (count, 1))))
     # Stones between the points, in the band.
@@ -49,7 +50,7 @@ def crown(codes: Worn, fit: Fit) -> Solid:
     up = np.broadcast_to(seat.frame[2], out.shape)
     axes = np.stack([np.cross(up, out) * 0.0065, up * 0.0065, out * 0.004], 1) * unit
     stones = np.where((np.arange(count) % 2)[:, None] == 0, codes.colour(0), codes.colour(1))
-    solids.append(copies(blob((0, 0, 0), 1.0, (1, 1, 1), 7, 8, 2.6), axes, middle, stones))
+    solids.append(copies(blob((0, 0, 0), 1.0, (1, 1, 1), 5, 7, 2.6), axes, middle, stones))
     if arched > 0.3:
         solids += _cushion(codes, fit, line, seat, gold)
     return join(solids)

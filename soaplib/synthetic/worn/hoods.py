@@ -9,7 +9,7 @@ from soaplib.synthetic.pieces import Piece
 from soaplib.synthetic.worn.creatures import ears_on
 from soaplib.synthetic.worn.fitting import CROWN, ROWS, Fit, smoothed
 from soaplib.synthetic.worn.patterns import draw_scheme
-from soaplib.synthetic.worn.solids import blob, curve, edges, grid, join, tube
+from soaplib.synthetic.worn.solids import blob, curve, edges, grid, grid_normals, join, tube
 from soaplib.synthetic.worn.things import Worn, finish
 
 SHAPES = ("hoodie", "cloak", "animal", "hijab", "headscarf")
@@ -45,11 +45,13 @@ def make_hood(codes: Worn, fit: Fit) -> Piece:
     unit = fit.unit
     snug = codes.shape in ("hijab", "headscarf")
     radius = _draped(codes, fit)
-    rows, columns = 30, 37
+    rows, columns = 28, 33
     low = 3.0 if codes.shape != "headscarf" else 8.0
     share = np.linspace(0, 1, rows)
     row = low + share * (CROWN - low)
+    # Closer columns at the opening's edges and at the seam in the middle.
     side = np.linspace(-1, 1, columns)
+    side = side - np.sin(2 * math.pi * side) * 0.07
     edge = _opening(codes, fit, row)
     # Columns go from the opening's one side about the back to the other; azimuth grows to the head's left.
     azimuth = math.pi + side[None] * (math.pi - edge[:, None])
@@ -57,7 +59,7 @@ def make_hood(codes: Worn, fit: Fit) -> Piece:
     points[-1] = points[-1].mean(0)
     points = _pulled(codes, fit, points, row, side)
     points = _folded(codes, fit, points, share, side, snug)
-    shade = np.broadcast_to(codes.colour(0), points.shape)
+    points, shade = _seamed(codes, points, side, snug)
     cloth = grid(points, shade, False, uv=_uv(azimuth, share))
     inner = edges(
         points, (0.0025 if snug else 0.0045) * unit, codes.colour(0) * (0.7 if snug else 0.55), rounds=1
@@ -81,14 +83,15 @@ def _draped(codes, fit):
     """Give the radius map of the cloth: clear of head and ears, hanging from where they reach farthest."""
     unit = fit.unit
     snug = codes.shape in ("hijab", "headscarf")
-    bust = smoothed(fit.bust, 1.6)
+    pressed = np.clip(fit.over - fit.skull - 0.006, 0, 0.012)
+    bust = smoothed(np.maximum(fit.bust, fit.skull + pressed), 1.6)
     lift = _CLEAR + unit * ((0.002 if snug else 0.010 + 0.006 * codes.sizes[1]) + 0.004 * (not snug))
     radius = bust + lift
     # Cloth hangs: going down it comes nearer only slowly, least of all behind.
     azimuth = np.arange(radius.shape[1]) * (2 * math.pi / radius.shape[1])
     back = 0.5 - 0.5 * np.cos(azimuth)
     full = 0.5 + 0.35 * codes.sizes[4]
-    slope = unit * (0.0040 - 0.0022 * full - (0 if snug else 0.0012)) * (1 - 0.3 * back)
+    slope = unit * (0.0052 - 0.0024 * full - (0 if snug else 0.0006)) * (1 - 0.25 * back)
     for row in range(ROWS - 2, -1, -1):
         drop = slope if row < _MIDDLE else slope * 0.35
         radius[row] = np.maximum(radius[row], radius[row + 1] - drop)
@@ -137,18 +140,29 @@ def _pulled(codes, fit, points, row, side):
 def _folded(codes, fit, points, share, side, snug):
     """Lay folds into the cloth where it hangs."""
     rng = np.random.default_rng(codes.seed)
-    low = smoothstep(0.55, 0.05, share)[:, None]
-    wave = sum(
-        np.sin(k * 3.0 * side[None] + rng.uniform(0, 6.28) + share[:, None] * rng.uniform(-2, 2)) / k**0.5
-        for k in (2, 3, 5)
-    )
+    low = smoothstep(0.62, 0.10, share)[:, None]
+    wave = 0
+    for k in (3, 5, 8):
+        lean, phase = rng.uniform(-4, 4), rng.uniform(0, 2 * math.pi)
+        wave = wave + np.sin(k * 2.2 * side[None] + phase + lean * share[:, None]) / k**0.4
     quiet = smoothstep(0.0, 0.12, 1 - np.abs(side))[None]
-    depth = fit.unit * (0.0024 if snug else 0.0032) * (1 + 0.5 * codes.sizes[4])
+    depth = fit.unit * (0.0026 if snug else 0.0042) * (1 + 0.5 * codes.sizes[4])
     out = points - fit.centre
     out[..., 1] *= 0.2
     out /= np.linalg.norm(out, axis=-1, keepdims=True)
-    fold = np.maximum(depth * wave, -0.35 * depth)
+    fold = np.maximum(depth * wave, -0.4 * depth)
     return points + (fold * low * quiet)[..., None] * out
+
+
+def _seamed(codes, points, side, snug):
+    """Sew the cloth: a seam from the brow to the nape, and a stitched edge round the opening."""
+    shade = np.broadcast_to(codes.colour(0), points.shape).copy()
+    if snug:
+        return points, shade
+    middle = np.exp(-((side / 0.03) ** 2))
+    edge = np.exp(-(((np.abs(side) - 0.86) / 0.03) ** 2))
+    points = points - grid_normals(points) * (0.0022 * middle + 0.0012 * edge)[None, :, None]
+    return points, shade * (1 - 0.22 * middle - 0.16 * edge)[None, :, None]
 
 
 def _uv(azimuth, share):
@@ -162,7 +176,7 @@ def _hem(points):
     top = int(np.argmax((gap < 1e-4) & (np.arange(len(gap)) > len(gap) // 2))) or len(gap) - 1
     first = int(np.argmax(gap > 1e-4))
     path = np.concatenate([right[first : top + 1], left[first:top][::-1]])
-    return curve(path, 44)
+    return curve(path, 40)
 
 
 def _cords(codes, fit, points, unit):

@@ -47,7 +47,7 @@ def beanie(codes: Worn, fit: Fit) -> Solid:
 def fluff(centre, size, colour, seed) -> list:
     """Make a ball of wool: a core and short tufts all over it."""
     rng = np.random.default_rng(seed)
-    count = 64
+    count = 52
     height = 1 - 2 * (np.arange(count) + 0.5) / count
     turn = np.arange(count) * 2.399963
     reach = np.sqrt(1 - height**2)

@@ -4,11 +4,12 @@ import functools
 import math
 
 import numpy as np
+import scipy.ndimage
 
 PATTERNS = ("plain", "stripes", "bars", "dots", "knit", "ribs", "nordic", "plaid", "felt", "weave", "stars")
 """What `paint` can draw; plain needs no texture."""
 
-_H, _W, _WHITE = 128, 256, 8
+_H, _W, _WHITE = 104, 208, 8
 
 _SCHEMES = {
     "realistic": (
@@ -60,7 +61,7 @@ def draw_scheme(rng: np.random.Generator, style: str) -> tuple[tuple[float, floa
 
 
 def paint(name: str, colours, seed: int) -> np.ndarray:
-    """Draw a pattern, (136, 256, 3) uint8: columns go round the thing, row 0 is its top; the last rows are white."""
+    """Draw a pattern, (112, 208, 3) uint8: columns go round the thing, row 0 is its top; the last rows are white."""
     mix, shade = _drawn(name, seed % 3)
     main, second = (np.asarray(c, np.float32) * 255 for c in colours[:2])
     out = np.full((_H + _WHITE, _W, 3), 255, np.uint8)
@@ -120,10 +121,10 @@ def _drawn(name, variant):
         )
         return _stored(np.clip(0.4 * a + 0.7 * thin, 0, 1), fine)
     if name == "felt":
-        blur = noise
-        for axis in (0, 1):
-            blur = blur + np.roll(blur, 1, axis) + np.roll(blur, 2, axis)
-        return _stored(nothing, 1 + 0.05 * blur / blur.std())
+        # Fine fibres, and soft patches several texels wide; crowns are wider round than they are high.
+        blur = scipy.ndimage.gaussian_filter(noise, (0.9, 0.9), mode="wrap")
+        cloud = scipy.ndimage.gaussian_filter(noise, (3, 3), mode="wrap")
+        return _stored(nothing, 1 + 0.022 * blur / blur.std() + 0.018 * cloud / cloud.std() + 0.01 * noise)
     if name == "weave":
         over = np.sin(2 * math.pi * u * 64) * np.sin(2 * math.pi * v * 32)
         return _stored(np.clip(0.25 + 0.1 * noise, 0, 1) * 0.5, 0.95 + 0.06 * over)

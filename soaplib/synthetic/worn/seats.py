@@ -96,13 +96,17 @@ class Seat:
         )
 
 
-def seat_on(fit: Fit, line: HatLine, lift=CLEAR) -> Seat:
-    """Fit the ellipse in the plane of a hat line about the head, `lift` metres away from the skin at least."""
+def seat_on(fit: Fit, line: HatLine, lift=CLEAR, of=None) -> Seat:
+    """Fit the ellipse in the plane of a hat line about the head, `lift` metres away from a map of it at least.
+
+    of: the map, as default the skull where hair is pressed down.
+    """
+    of = fit.smooth if of is None else of
     up = line.normal
     front = np.cross([1.0, 0, 0], up)
     frame = np.stack([np.zeros(3), [1.0, 0, 0], up, front])
     rise = np.linspace(0, 1, 14)[:, None]
-    skull = fit.on(line.azimuth, line.row + rise * (CROWN - line.row), lift).reshape(-1, 3)
+    skull = fit.on(line.azimuth, line.row + rise * (CROWN - line.row), lift, of).reshape(-1, 3)
     flat = np.stack([skull[:, 0], skull @ front], -1)
     ring = flat[: len(line.azimuth)]
     middle = (ring.max(0) + ring.min(0)) / 2

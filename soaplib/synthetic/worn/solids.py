@@ -77,23 +77,7 @@ def grid(points, colour, closed=False, uv=None, flip=False) -> Solid:
 
 def grid_normals(points, closed=False) -> np.ndarray:
     """Give the unit normals (R, C, 3) of a grid; where a row shrinks to a point, the mean of the row beside it."""
-    along = np.empty_like(points)
-    along[:, 1:-1] = points[:, 2:] - points[:, :-2]
-    if closed:
-        along[:, 0] = along[:, -1] = points[:, 1] - points[:, -2]
-    else:
-        along[:, 0], along[:, -1] = points[:, 1] - points[:, 0], points[:, -1] - points[:, -2]
-    up = np.empty_like(points)
-    up[1:-1] = points[2:] - points[:-2]
-    up[0], up[-1] = points[1] - points[0], points[-1] - points[-2]
-    normals = _cross(along, up)
-    length = np.sqrt((normals * normals).sum(-1, keepdims=True))
-    normals /= np.maximum(length, 1e-15)
-    for row, beside in ((0, 1), (-1, -2)):
-        if (length[row] < 1e-9).any():
-            mean = normals[beside].mean(0)
-            normals[row] = mean / max(np.linalg.norm(mean), 1e-9)
-    return normals
+    return _normals(np.ascontiguousarray(points, float), closed)
 
 
 def edges(points, thickness, colour, closed=False, rounds=2) -> list:
@@ -312,6 +296,54 @@ def _ball(rows, columns, power):
     return np.stack([
         reach[:, None] * round_[:, 1], np.repeat(rise[:, None], columns + 1, 1), reach[:, None] * round_[:, 0]
     ], -1)  # fmt: skip
+
+
+@nb.njit(cache=True)
+def _normals(points, closed):
+    rows, columns = points.shape[:2]
+    out = np.empty((rows, columns, 3))
+    for i in range(rows):
+        above, under = min(i + 1, rows - 1), max(i - 1, 0)
+        for j in range(columns):
+            right, left = min(j + 1, columns - 1), max(j - 1, 0)
+            if closed and (j == 0 or j == columns - 1):
+                right, left = 1, columns - 2
+            ax = points[i, right, 0] - points[i, left, 0]
+            ay = points[i, right, 1] - points[i, left, 1]
+            az = points[i, right, 2] - points[i, left, 2]
+            bx = points[above, j, 0] - points[under, j, 0]
+            by = points[above, j, 1] - points[under, j, 1]
+            bz = points[above, j, 2] - points[under, j, 2]
+            x, y, z = ay * bz - az * by, az * bx - ax * bz, ax * by - ay * bx
+            length = math.sqrt(x * x + y * y + z * z)
+            keep = 1 / length if length > 1e-12 else 0.0
+            out[i, j, 0], out[i, j, 1], out[i, j, 2] = x * keep, y * keep, z * keep
+    for end in range(2):
+        row, beside = (0, 1) if end == 0 else (rows - 1, rows - 2)
+        x, y, z, lost = 0.0, 0.0, 0.0, False
+        for j in range(columns):
+            lost = lost or out[row, j, 0] ** 2 + out[row, j, 1] ** 2 + out[row, j, 2] ** 2 < 0.5
+            x, y, z = x + out[beside, j, 0], y + out[beside, j, 1], z + out[beside, j, 2]
+        if lost:
+            length = max(math.sqrt(x * x + y * y + z * z), 1e-9)
+            for j in range(columns):
+                out[row, j, 0], out[row, j, 1], out[row, j, 2] = x / length, y / length, z / length
+    return out
+
+
+@nb.njit(cache=True)
+def whole_faces(vertices, faces):
+    """Tell (F,) which faces have three corners in different places."""
+    out = np.ones(len(faces), np.bool_)
+    for f in range(len(faces)):
+        for k in range(3):
+            a, b = faces[f, k], faces[f, (k + 1) % 3]
+            d = 0.0
+            for c in range(3):
+                d += (vertices[a, c] - vertices[b, c]) ** 2
+            if d < 1e-14:
+                out[f] = False
+    return out
 
 
 @nb.njit(cache=True)

@@ -6,7 +6,7 @@ import numpy as np
 
 from soaplib.synthetic.pieces import LABELS, Piece
 from soaplib.synthetic.worn.patterns import paint, placed
-from soaplib.synthetic.worn.solids import join
+from soaplib.synthetic.worn.solids import join, whole_faces
 
 
 @dataclasses.dataclass(frozen=True)
@@ -43,18 +43,15 @@ def finish(codes: Worn, solids, binding, gloss=0.1, label="worn") -> Piece:
         texture, uv = paint(codes.pattern, codes.colours, codes.seed), placed(solid.uv)
         colours = np.where(solid.uv[:, :1] < 0, colours, 1.0)
     roots, weights = binding(solid.vertices)
-    corners = solid.vertices[solid.faces]
     # Where a row of a grid shrinks to a point its triangles have no area.
-    along = (corners - np.roll(corners, 1, 1)) ** 2
-    faces = solid.faces[(along.sum(-1) > 1e-14).all(1)]
-    normals = solid.normals / np.maximum(np.linalg.norm(solid.normals, axis=1, keepdims=True), 1e-9)
+    faces = solid.faces[whole_faces(solid.vertices, solid.faces)]
     return Piece(
         name=f"{codes.kind} {codes.shape}",
         vertices=solid.vertices.astype(np.float32),
-        normals=normals.astype(np.float32),
+        normals=solid.normals.astype(np.float32),
         faces=np.ascontiguousarray(faces, np.int32),
         labels=np.full(len(faces), LABELS.index(label), np.uint8),
-        colours=np.clip(colours, 0, 1).astype(np.float32),
+        colours=np.clip(colours, 0, 1, dtype=np.float32),
         roots=roots,
         root_weights=weights,
         uv=None if uv is None else uv.astype(np.float32),
