@@ -134,7 +134,7 @@ def _human(rng, style, wear, masculine, melanin):
         brow_bed=rng.uniform(0.04, 0.16), hair_colour=tuple(hair * rng.uniform(0.7, 1.2)),
         stubble=float((masculine > 0.5) * (wear > 0.25) * (rng.random() < 0.6) * rng.uniform(0.1, 0.9)),
         scalp=0.0, makeup=draw_makeup(rng, pale**0.5, 0.62 * (1 - masculine) * (wear > 0.22)),
-        wrinkles=draw_wrinkles(rng, wear), stuff="skin", gloss=rng.uniform(0.14, 0.36),
+        wrinkles=draw_wrinkles(rng, wear), stuff="skin", gloss=rng.uniform(0.12, 0.28),
     )  # fmt: skip
 
 

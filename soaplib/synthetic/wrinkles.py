@@ -29,7 +29,7 @@ def draw_wrinkles(rng: np.random.Generator, wear: float) -> Wrinkles:
     worn = smoothstep(0.35, 1.0, wear)
     return Wrinkles(
         int(rng.integers(2**31)),
-        float(worn * rng.uniform(0.6, 1.25)),
+        float(worn * rng.uniform(0.7, 1.5)),
         float(rng.uniform(0.6, 1.1) * (0.45 + 0.7 * wear)),
     )
 
