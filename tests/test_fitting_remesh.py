@@ -7,7 +7,7 @@ import pytest
 import scipy.sparse as sp
 from scipy.sparse.csgraph import connected_components
 
-from soaplib.fitting.carried import carried_head, frozen_faces
+from soaplib.fitting.carried import adapted_head, carried_head, frozen_faces
 from soaplib.fitting.edges import edge_targets, seen_error
 from soaplib.fitting.remesh import LONG, remesh
 from soaplib.fitting.surgery.table import make_table
@@ -450,3 +450,26 @@ def test_a_remeshed_landmark_is_an_error(fine):
         carried_head(fine, r)
     with pytest.raises(ValueError, match="expected a mesh with UVs"):
         carried_head(fine, dataclasses.replace(r, uv=None, uv_faces=None))
+
+
+def test_a_head_is_adapted_twice_and_bound_again(fine):
+    """Fine where the error is, coarse where none is; and the product of all carries binds the base head to it."""
+    base = load_head()
+    binding = subdivide(base)[1]
+    head, edges = fine, []
+    for _ in range(2):
+        scalp, neck = head.region("scalp") > 0.5, head.region("neck") > 0.5
+        error = np.where(scalp, 3.0, np.where(neck, 0.3, np.nan))
+        head, r = adapted_head(head, head.template, error)
+        binding = (r.carry @ binding).tocsr()
+        sides = edges_of(head.faces)[0]
+        length = np.linalg.norm(head.template[sides[:, 0]] - head.template[sides[:, 1]], axis=1)
+        edges.append(
+            [np.median(length[(head.region(name) > 0.5)[sides].all(1)]) for name in ("scalp", "neck")]
+        )
+    assert edges[1][0] < 3.2e-3 and edges[1][1] > 1.3 * edges[1][0]
+    again = base.bound(binding, head.quads, head.uv, head.uv_quads)
+    np.testing.assert_allclose(again.template, head.template, atol=1e-6)
+    np.testing.assert_allclose(again.expression_basis, head.expression_basis, atol=1e-6)
+    np.testing.assert_allclose(again.landmarks(again.template), head.landmarks(head.template), atol=1e-6)
+    assert np.diff(binding.indptr).max() < 40

@@ -1,14 +1,41 @@
-"""A head model on a remeshed surface: which of its faces stay as they are, and its rig carried along."""
+"""A head model on a remeshed surface: which of its faces stay, its rig carried along, and both in one step."""
 
 import dataclasses
 
 import numpy as np
 
+from soaplib.fitting.edges import edge_targets
 from soaplib.fitting.joints import resolved_regressor
-from soaplib.fitting.remesh import Remeshed
+from soaplib.fitting.remesh import Remeshed, remesh
 from soaplib.head import HeadModel
+from soaplib.head.model import split_quads
 
 FACE_REGIONS = ("face", "lids", "lips", "eye_sockets", "mouth_cavity")
+"""What keeps its topology. Ears may be added where no hair lies over them."""
+
+_CHORD = 3e-4
+
+
+def adapted_head(
+    head: HeadModel,
+    vertices: np.ndarray,
+    error: np.ndarray,
+    shortest: float = 2.5e-3,
+    longest: float = 12e-3,
+    regions: tuple[str, ...] = FACE_REGIONS,
+) -> tuple[HeadModel, Remeshed]:
+    """Remesh a deformed head to where its error is, and carry the rig along.
+
+    vertices: (V, 3) where `head` has been deformed to; error: (V,) as for `edge_targets`, as from `seen_error`;
+    shortest, longest: metres of an edge (a pixel and a half is a good least), chords at most 0.3 mm deep;
+    regions: what stays (`frozen_faces`).
+    Returns the head on the new mesh and the `Remeshed`, whose `carry` takes along everything else (moments, start).
+    """
+    frozen = frozen_faces(head, regions)
+    faces = head.faces
+    targets = edge_targets(vertices, faces, error, shortest, longest, frozen, chord=_CHORD)
+    remeshed = remesh(vertices, faces, targets, frozen, head.uv, split_quads(head.uv_quads))
+    return carried_head(head, remeshed), remeshed
 
 
 def frozen_faces(head: HeadModel, regions: tuple[str, ...] = FACE_REGIONS) -> np.ndarray:

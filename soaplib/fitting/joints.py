@@ -144,7 +144,8 @@ def _similarity(points, goal, weights):
 
 def _row(head, rows, vertices, j, place):
     """One joint's weights (N,) on N vertices: >= 0, sum 1, right now and for each component of the shape basis."""
-    answer = np.einsum("v,vks->ks", head.joint_regressor[j].astype(float), head.shape_basis.astype(float))
+    own = np.flatnonzero(head.joint_regressor[j])
+    answer = np.tensordot(head.joint_regressor[j, own].astype(float), head.shape_basis[own].astype(float), 1)
     moves = _carried(rows, head.shape_basis)
     ones = np.ones((1, len(vertices)))
     system = np.concatenate([
@@ -157,7 +158,10 @@ def _row(head, rows, vertices, j, place):
 
 def _carried(rows, basis):
     """rows @ basis for a (V, 3, S) basis: (N, 3, S)."""
-    return (rows @ basis.reshape(len(basis), -1).astype(float)).reshape(rows.shape[0], *basis.shape[1:])
+    flat = rows.astype(basis.dtype) @ basis.reshape(
+        len(basis), -1
+    )  # to turn the whole basis to float64 costs more
+    return flat.astype(float).reshape(rows.shape[0], *basis.shape[1:])
 
 
 def _pools(head, binding):

@@ -8,7 +8,7 @@ from soaplib.fitting.surgery.table import MAX_VALENCE, after, area_vector, befor
 
 @nb.njit(cache=True)
 def flip_edges(table, bend, slack, sweeps):
-    """Flip until all free edges are Delaunay (opposite angles sum to pi or less), or all but a few, or `sweeps` are over.
+    """Flip until all free edges but a few are Delaunay (opposite angles sum to pi or less), or `sweeps` are over.
 
     Seams, borders and sharp edges stay: the diagonals may pass each other at `slack` targets, and the four triangles
     must lie within `bend` (a cosine) of their mean normal. Returns the number of flips.
