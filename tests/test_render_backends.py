@@ -1,7 +1,9 @@
 """Backends against each other, and which of them is chosen. Warp's kernels run on the CPU here, one thread."""
 
+import gc
 import subprocess
 import sys
+import weakref
 
 import numpy as np
 import pytest
@@ -315,6 +317,19 @@ def test_faces_changed_in_place_are_checked_again():
     faces[0, 0] = 99
     with pytest.raises(ValueError, match="99"):
         rasterize(clip, faces, SIZE, backend="warp")
+
+
+@pytest.mark.parametrize("kind", [torch.int32, torch.int64])
+def test_faces_are_not_kept_alive(kind):
+    clip, faces = random_mesh(0, count=2)
+    faces = faces.to(kind)
+    for _ in range(2):
+        rast = rasterize(clip, faces, SIZE, backend="warp")
+        antialias(rast, rast, clip, faces, backend="warp")
+    gone = weakref.ref(faces)
+    del rast, faces
+    gc.collect()
+    assert gone() is None
 
 
 @pytest.mark.parametrize("count", [0, 2])

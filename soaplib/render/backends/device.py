@@ -20,11 +20,14 @@ def device_faces(operation: str, faces, like: torch.Tensor) -> torch.Tensor:
     """
     faces = torch.as_tensor(faces)
     version, count, ready = _known.get(faces, (None, 0, None))
+    # Nothing is kept of itself, or it would live for ever.
+    ready = faces if ready is None else ready
     if version != faces._version or count > like.shape[1] or ready.device != like.device:
         ready = checked_faces(operation, faces, like.shape[1]).to(like.device)
-        _known[faces] = (faces._version, int(faces.max()) + 1 if len(faces) else 0, ready)
+        count = int(faces.max()) + 1 if len(faces) else 0
+        _known[ready] = ready._version, count, None
         if ready is not faces:
-            _known[ready] = (ready._version, _known[faces][1], ready)
+            _known[faces] = faces._version, count, ready
     return ready
 
 

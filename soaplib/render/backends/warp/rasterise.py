@@ -79,6 +79,14 @@ class _Rasterize(torch.autograd.Function):
         return sums.to(rast.dtype).reshape(*corners.shape[:2], 4), *[None] * 6
 
 
+def _on_device(spans, device):
+    """Return spans as a tensor, without a copy from the CPU where all images show the same faces."""
+    if (spans == spans[0]).all():
+        first, last = (torch.full((len(spans),), int(s), dtype=torch.int32, device=device) for s in spans[0])
+        return torch.stack((first, last), 1)
+    return torch.from_numpy(spans.astype(np.int32)).to(device, non_blocking=True)
+
+
 def _nearest(corners, faces, spans, height, width, cull, under):
     """Return the keys (B * H * W,) of the nearest faces."""
     device = corners.device
@@ -89,7 +97,7 @@ def _nearest(corners, faces, spans, height, width, cull, under):
     layer = (under is not None, keys if under is None else under, keys)
     waiting = torch.zeros(1, dtype=torch.int32, device=device)
     queue = torch.empty((int((spans[:, 1] - spans[:, 0]).sum()), 2), dtype=torch.int32, device=device)
-    spans = torch.from_numpy(spans.astype(np.int32)).to(device, non_blocking=True)
+    spans = _on_device(spans, device)
     groups, lanes = _LANES[device.type]
     shape = (cull, height, width)
     launch(_scan, (len(spans), most), corners, faces, spans, *shape, _SMALL, *layer, waiting, queue)

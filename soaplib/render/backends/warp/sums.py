@@ -4,6 +4,7 @@
 integers in units of it: nor has a sum of integers. A kernel that sends terms is launched twice, as `summed` says.
 """
 
+import functools
 import math
 from typing import Any
 
@@ -38,10 +39,14 @@ def launch(kernel, dim, *inputs) -> None:
         wp.from_torch(v.detach(), return_ctype=True) if isinstance(v, torch.Tensor) else v for v in inputs
     ]
     if first.is_cuda:
-        stream = wp.stream_from_torch(torch.cuda.current_stream(first.device))
-        wp.launch(kernel, dim, arrays, device=wp.device_from_torch(first.device), stream=stream)
+        wp.launch(kernel, dim, arrays, stream=_stream(torch.cuda.current_stream(first.device)))
     else:
         wp.launch(kernel, dim, arrays, device="cpu")
+
+
+@functools.lru_cache(maxsize=32)
+def _stream(stream: torch.cuda.Stream) -> wp.Stream:
+    return wp.stream_from_torch(stream)
 
 
 def summed(kernel, dim, terms: int, targets: int, channels: int, *inputs) -> torch.Tensor:
