@@ -23,21 +23,21 @@ _GAZE = {"In": 30.0, "Out": 30.0, "Up": 20.0, "Down": 22.0}  # degrees of a full
 # Each family: actions (both sides of paired ones) with their least and most weight at full strength.
 _FAMILIES = {
     "neutral": {},
-    "smile": {"mouthSmile": (0.35, 0.95), "cheekSquint": (0.1, 0.6), "eyeSquint": (0.0, 0.4), "mouthDimple": (0, 0.3)},
-    "grin": {"mouthSmile": (0.5, 0.9), "mouthUpperUp": (0.15, 0.45), "mouthLowerDown": (0.1, 0.4),
-             "jawOpen": (0.02, 0.12), "cheekSquint": (0.2, 0.7), "eyeSquint": (0.1, 0.5)},
-    "laugh": {"mouthSmile": (0.6, 1.0), "jawOpen": (0.25, 0.55), "cheekSquint": (0.4, 0.9), "eyeSquint": (0.3, 0.8),
+    "smile": {"mouthSmile": (0.45, 1.0), "cheekSquint": (0.1, 0.6), "eyeSquint": (0.0, 0.4), "mouthDimple": (0, 0.3)},
+    "grin": {"mouthSmile": (0.6, 1.0), "mouthUpperUp": (0.15, 0.45), "mouthLowerDown": (0.1, 0.4),
+             "jawOpen": (0.03, 0.16), "cheekSquint": (0.2, 0.7), "eyeSquint": (0.1, 0.5)},
+    "laugh": {"mouthSmile": (0.6, 1.0), "jawOpen": (0.35, 0.8), "cheekSquint": (0.4, 0.9), "eyeSquint": (0.3, 0.8),
               "mouthUpperUp": (0.1, 0.4), "browInnerUp": (0, 0.25)},
-    "talk_open": {"jawOpen": (0.12, 0.4), "mouthLowerDown": (0, 0.3), "mouthUpperUp": (0, 0.2),
+    "talk_open": {"jawOpen": (0.15, 0.6), "mouthLowerDown": (0, 0.3), "mouthUpperUp": (0, 0.2),
                   "mouthStretch": (0, 0.2)},
     "talk_round": {"mouthFunnel": (0.25, 0.75), "jawOpen": (0.08, 0.28), "mouthPucker": (0, 0.3)},
     "talk_closed": {"mouthRollLower": (0, 0.35), "mouthRollUpper": (0, 0.3), "mouthPress": (0.1, 0.5),
                     "mouthShrugLower": (0, 0.2)},
-    "surprise": {"browInnerUp": (0.5, 1.0), "browOuterUp": (0.5, 1.0), "eyeWide": (0.4, 0.95), "jawOpen": (0.15, 0.6),
+    "surprise": {"browInnerUp": (0.5, 1.0), "browOuterUp": (0.5, 1.0), "eyeWide": (0.4, 0.95), "jawOpen": (0.2, 0.9),
                  "mouthFunnel": (0, 0.3)},
     "anger": {"browDown": (0.6, 1.0), "noseSneer": (0.1, 0.6), "eyeSquint": (0.1, 0.5), "mouthPress": (0.2, 0.7),
               "mouthFrown": (0.1, 0.5), "jawForward": (0, 0.3)},
-    "shout": {"browDown": (0.5, 1.0), "noseSneer": (0.3, 0.8), "jawOpen": (0.4, 0.8), "mouthStretch": (0.2, 0.5),
+    "shout": {"browDown": (0.5, 1.0), "noseSneer": (0.3, 0.8), "jawOpen": (0.5, 1.0), "mouthStretch": (0.2, 0.5),
               "mouthUpperUp": (0.1, 0.5), "mouthLowerDown": (0.2, 0.6)},
     "sadness": {"browInnerUp": (0.4, 0.95), "mouthFrown": (0.3, 0.85), "mouthShrugLower": (0.1, 0.5),
                 "eyeSquint": (0, 0.25)},
@@ -98,7 +98,7 @@ def draw_expression(rng: np.random.Generator, style: str, family: str | None = N
         )
     weights = dict.fromkeys(_ACTIONS, 0.0)
     side = "Left" if rng.random() < 0.5 else "Right"
-    strength = rng.uniform(0.55, 1.0) if style == "realistic" else rng.uniform(0.65, 1.0)
+    strength = rng.uniform(0.6, 1.05) if style == "realistic" else rng.uniform(0.7, 1.2)
     for name, (low, high) in _FAMILIES[family].items():
         amount = (low + (high - low) * rng.random()) * (1.0 if name == "eyeBlink" else strength)
         _set(rng, weights, name, amount, side if name in _ONE_SIDED.get(family, ()) else None)

@@ -44,6 +44,7 @@ class Flow:
 
 
 _PLATEAU = 0.35
+_BLEND = 0.036  # metres about an eye in which its own motion gives way to the others
 
 
 @nb.njit(cache=True, error_model="numpy")
@@ -104,14 +105,20 @@ def _velocity(x, time, bumps, ramps, eyes, radius, log, shift, v, g, gw, ge, wit
             ge[c] = x[c] - eyes[k, c] - time * shift[k, c]
             q += ge[c] ** 2
         q = np.sqrt(q)
-        aside = abs(eyes[k, 0] + time * shift[k, 0])
-        outer = min(1.3 * reach + 0.016, aside)
-        inner = min(1.3 * reach, 0.5 * (outer + 1.05 * reach))
-        if q >= outer:
+        side = 1.0 if eyes[k, 0] > 0 else -1.0
+        aside = side * (eyes[k, 0] + time * shift[k, 0])
+        inner = min(1.3 * reach, aside - 0.004)
+        outer = inner + _BLEND
+        if q >= outer or side * x[0] <= 0:
             continue
-        w, slope = _rise((outer - q) / (outer - inner))
+        w, slope = _rise((outer - q) / _BLEND)
         for c in range(3):
-            gw[c] = -slope / (outer - inner) * ge[c] / q if w < 1.0 else 0.0
+            gw[c] = -slope / _BLEND * ge[c] / q if w < 1.0 else 0.0
+        half, half_slope = _rise(side * x[0] / (aside - inner))  # each eye keeps to its own half
+        for c in range(3):
+            gw[c] *= half
+        gw[0] += w * half_slope * side / (aside - inner)
+        w *= half
         if with_gradient:
             for r in range(3):
                 m = log * ge[r] + shift[k, r] - v[r]

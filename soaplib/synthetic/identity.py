@@ -13,9 +13,10 @@ _AGES = np.array([-1 / 3, 0, 1 / 3, 2 / 3, 1])  # newborn, baby, child, young, o
 _ASYMMETRY = 0.06
 _SPREADS = (  # standard deviations of local changes, by how their names begin; the first that fits
     ("ear-flap", 0.25), ("ear-shape", 0.3), ("ear-wing", 0.35), ("ear", 0.3), ("chin-jaw-drop", 0.25),
-    ("chin", 0.34), ("cheek", 0.36), ("eyebrows", 0.35), ("eye-epicanthus", 0.3), ("eye-trans-out", 0.3),
-    ("eye-push", 0.25), ("eye-bag", 0.3), ("eye-scale", 0.3), ("eye", 0.35), ("forehead", 0.35), ("head-angle", 0.15),
-    ("head-back", 0.25), ("head-scale", 0.25), ("head-trans", 0.1), ("head", 0.3), ("mouth-laugh", 0.3),
+    ("chin", 0.34), ("cheek", 0.36), ("eyebrows-trans-forward", 0.16), ("eyebrows", 0.35),
+    ("eye-epicanthus", 0.3), ("eye-trans-out", 0.3),
+    ("eye-push", 0.25), ("eye-bag", 0.3), ("eye-scale", 0.3), ("eye", 0.35), ("forehead", 0.28), ("head-angle", 0.15),
+    ("head-back", 0.25), ("head-scale", 0.2), ("head-trans", 0.1), ("head", 0.3), ("mouth-laugh", 0.3),
     ("mouth-dimples", 0.3), ("mouth-trans-forward", 0.2), ("mouth-trans-out", 0.08), ("mouth-scale-depth", 0.15),
     ("mouth", 0.32), ("measure-neck-height", 0.2), ("measure-neck", 0.3), ("neck-double", 0.3), ("neck-trans", 0.1),
     ("neck", 0.2), ("nose-trans-out", 0.08), ("nose-trans", 0.22), ("nose", 0.36),
@@ -55,9 +56,9 @@ def draw_identity(rng: np.random.Generator, style: str) -> Identity:
     if style not in STYLES:
         raise ValueError(f"draw_identity: unknown style {style!r}; known: {', '.join(STYLES)}")
     real = style == "realistic"
-    age = _draw_age(rng, real)
+    age = _draw_age(rng, style)
     races = rng.dirichlet((0.45, 0.45, 0.45))
-    character = rng.uniform(0.55, 1.25) if real else rng.uniform(0.4, 1.1)
+    character = rng.uniform(0.45, 1.0) if real else rng.uniform(*_CHARACTER[style])
     return Identity(
         style=style, age=age, gender=_plain(rng.beta(0.4, 0.4)), muscle=_plain(rng.beta(3, 3)),
         weight=_plain(rng.beta(2.2, 2.6)), proportions=_plain(rng.beta(2, 2)),
@@ -67,6 +68,7 @@ def draw_identity(rng: np.random.Generator, style: str) -> Identity:
     )  # fmt: skip
 
 
+_CHARACTER = {"cartoon": (0.35, 0.85), "anime": (0.15, 0.45), "clay": (0.35, 0.9)}
 _IRIS = {"cartoon": (0.46, 0.62), "anime": (0.55, 0.72), "clay": (0.40, 0.56)}
 
 
@@ -74,11 +76,13 @@ def _plain(value):
     return round(float(value), 4)
 
 
-def _draw_age(rng, real):
+def _draw_age(rng, style):
     """A seventh of realistic people are children, a third of the others; the rest are adults of all ages."""
-    if rng.random() < (0.15 if real else 0.3):
+    if rng.random() < (0.15 if style == "realistic" else 0.35):
         return _plain(rng.uniform(0.12, 0.5))
-    return _plain(rng.uniform(0.5, 1.0) if real else rng.uniform(0.5, 0.5 + 0.5 * rng.random()))
+    if style == "anime":
+        return _plain(rng.uniform(0.5, 0.7))
+    return _plain(rng.uniform(0.5, 1.0) if style == "realistic" else 0.5 + 0.5 * rng.random() ** 2)
 
 
 def _draw_changes(rng, character, age):

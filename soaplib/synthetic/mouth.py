@@ -9,6 +9,8 @@ from soaplib.head import HeadModel
 from soaplib.synthetic.pieces import LABELS, Piece
 
 _ROWS = ("upper", "lower")
+_SIDE, _BINS = np.radians(75), 31  # directions from the arch's middle in which walls are looked at
+_GAP, _USUAL_WIDTH, _LEAST = 1.2e-3, 0.075, 0.6
 _ENAMEL = {"upper": (0.72, 0.99), "lower": (0.43, 0.70)}
 
 
@@ -43,17 +45,48 @@ class Teeth:
         )  # fmt: skip
         return cls(vertices, upper, strips, fits, piece)
 
-    def carried(self, vertices: np.ndarray, shift: np.ndarray) -> Piece:
-        """Give the piece "teeth" of a head of neutral `vertices` (V, 3), moved by `shift` (3,)."""
+    def carried(self, vertices: np.ndarray, walls: np.ndarray, tongue: np.ndarray) -> Piece:
+        """Give the piece "teeth" of a head of neutral `vertices` (V, 3).
+
+        Both rows are made smaller, down to `_LEAST`, until `walls`, vertices of lips and cheeks, stand clear of them;
+        the vertices `tongue` are made smaller with them, in place.
+        """
         places, normals = np.empty_like(self.vertices), np.empty_like(self.vertices)
         for of_row, strip, fit in zip((self.upper, ~self.upper), self.strips, self.fits, strict=True):
             affine = fit @ vertices[strip]
-            places[of_row] = _homogeneous(self.vertices[of_row]) @ affine + shift
+            places[of_row] = _homogeneous(self.vertices[of_row]) @ affine
             normals[of_row] = self.piece.normals[of_row] @ np.linalg.inv(affine[:3]).T
         normals /= np.linalg.norm(normals, axis=1, keepdims=True)
+        middle, scale = _room(places, vertices[walls])
+        for k, axis in enumerate((0, 2)):
+            places[:, axis] = middle[k] + (places[:, axis] - middle[k]) * scale
+            vertices[tongue, axis] = middle[k] + (vertices[tongue, axis] - middle[k]) * scale
         return dataclasses.replace(
             self.piece, vertices=places.astype(np.float32), normals=normals.astype(np.float32)
         )
+
+
+def _room(places, walls):
+    """The arch's middle, x and z, and how far it has to shrink about that for the walls; by direction from above."""
+    middle = np.array([(places[:, 0].min() + places[:, 0].max()) / 2, places[:, 2].min()])
+    low, high = np.quantile(places[:, 1], [0.05, 0.95])
+    walls = walls[(walls[:, 1] > low) & (walls[:, 1] < high)]
+    reach, angle = _polar(places, middle)
+    wall_reach, wall_angle = _polar(walls, middle)
+    bins = np.linspace(-_SIDE, _SIDE, _BINS)
+    outline = np.zeros(_BINS)
+    np.maximum.at(
+        outline, np.clip(np.round((angle + _SIDE) / (bins[1] - bins[0])).astype(int), 0, _BINS - 1), reach
+    )
+    beside = np.abs(wall_angle) < _SIDE
+    size = np.ptp(places[:, 0]) / _USUAL_WIDTH
+    room = (wall_reach[beside] - _GAP * size) / np.maximum(np.interp(wall_angle[beside], bins, outline), 1e-6)
+    return middle, float(np.clip(room.min(initial=1.0), _LEAST, 1.0))
+
+
+def _polar(points, middle):
+    off = points[:, [0, 2]] - middle
+    return np.linalg.norm(off, axis=1), np.arctan2(off[:, 0], off[:, 1])
 
 
 def _homogeneous(points):

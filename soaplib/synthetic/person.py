@@ -15,8 +15,6 @@ from soaplib.synthetic.lips import least_gaps, seal
 from soaplib.synthetic.pieces import Piece
 from soaplib.synthetic.proportions import proportion, style_flow
 
-_TEETH_GAP = 1.2e-3  # metres between the front teeth and the lips' insides, on a mouth of usual size
-
 
 @dataclasses.dataclass(frozen=True, eq=False)
 class Person:
@@ -68,12 +66,14 @@ def make_person(identity: Identity) -> Person:
         flow = style_flow(identity.warp, shared.head, template, centres, radius)
         joints, scale = flow.carry(joints, jacobians=False)[0], flow.eye_scale
         template, turns = flow.carry(template)
-        _turn_actions(actions, turns)
+        _turn_actions(actions, turns, turns[shared.lips.upper].mean((0, 1)), shared.mouth_actions)
         centres = joints[3:]
     eyes = Eyes(
         centres=centres, radii=np.repeat(radius * scale, 2), widths=widths * scale,
         iris_radius=np.minimum(identity.iris * widths * scale / 2, 0.85 * radius * scale),
     )  # fmt: skip
+    walls = np.concatenate([shared.lips.inner_rows(), shared.flesh.walls])
+    teeth = shared.teeth.carried(template, walls, shared.tongue.roots[:, 0])
     template32 = template.astype(np.float32)
     head = dataclasses.replace(
         shared.head, template=template32, expression_basis=actions.astype(np.float32),
@@ -81,7 +81,7 @@ def make_person(identity: Identity) -> Person:
     )  # fmt: skip
     normals = vertex_normals(template32, shared.faces)
     return Person(
-        identity=identity, head=head, eyes=eyes, pieces=_pieces(shared, template, normals, eyes), normals=normals,
+        identity=identity, head=head, eyes=eyes, pieces=_pieces(shared, template, normals, eyes, teeth), normals=normals,
         lip_gaps=least_gaps(shared.lips, template),
     )  # fmt: skip
 
@@ -101,9 +101,9 @@ def _smoothed(identity: Identity, shared: Base) -> np.ndarray:
 
 
 def _as_ball(places, centre, radius):
-    """The model's own eyeball, moved and scaled onto the fitted one."""
-    middle = (places.min(0) + places.max(0)) / 2
-    return centre + (places - middle) * radius / (np.ptp(places, axis=0).mean() / 2)
+    """The model's own eyeball, made as round as the fitted one."""
+    off = places - (places.min(0) + places.max(0)) / 2
+    return centre + off * (radius / np.linalg.norm(off, axis=1, keepdims=True))
 
 
 def _moved_regressor(shared, template, joints):
@@ -116,27 +116,30 @@ def _moved_regressor(shared, template, joints):
     return out.astype(np.float32)
 
 
-def _pieces(shared, template, normals, eyes):
-    """Skin, eyes, teeth and tongue of a head; teeth stand as far behind the lips as on the default head."""
+def _pieces(shared, template, normals, eyes, teeth):
+    """Skin, eyes, teeth and tongue of a head."""
     skin, tongue = (
         dataclasses.replace(
             piece, vertices=template[piece.roots[:, 0]].astype(np.float32), normals=normals[piece.roots[:, 0]]
         )
         for piece in (shared.skin, shared.tongue)
     )
-    teeth = shared.teeth.carried(template, np.zeros(3))
     return skin, eyes_piece(shared.lids, eyes), teeth, tongue
 
 
 @nb.njit(cache=True)
-def _turn_actions(actions, turns):
-    """Turn displacements (V, 3, E) by each vertex's Jacobian (V, 3, 3), in place."""
+def _turn_actions(actions, turns, of_lips, whole):
+    """Turn displacements (V, 3, E) by each vertex's Jacobian (V, 3, 3), in place.
+
+    Actions of jaw and mouth (`whole`, (E,) bool) are turned by that of the lips all over: lips, teeth, cheeks and the
+    walls of the mouth lie close on each other and move far, so they have to keep together.
+    """
     for v in range(len(actions)):
-        j = turns[v]
         for k in range(actions.shape[2]):
             x, y, z = actions[v, 0, k], actions[v, 1, k], actions[v, 2, k]
             if x == 0 and y == 0 and z == 0:
                 continue
+            j = of_lips if whole[k] else turns[v]
             for c in range(3):
                 actions[v, c, k] = j[c, 0] * x + j[c, 1] * y + j[c, 2] * z
 

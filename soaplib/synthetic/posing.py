@@ -16,6 +16,9 @@ from soaplib.synthetic.person import Person, vertex_normals
 from soaplib.synthetic.pieces import Piece
 
 
+_STILL_MOUTH = 0.1  # weight of an action of the mouth below which its walls need no care
+
+
 @dataclasses.dataclass(frozen=True, eq=False)
 class PosedHead:
     """A head in an expression.
@@ -31,9 +34,10 @@ class PosedHead:
 
 @functools.lru_cache(maxsize=4)
 def pose_person(person: Person, expression: Expression) -> PosedHead:
-    """Pose a person: the model's actions, then lids off the eyeballs and lips off each other, then skinning.
+    """Pose a person: the model's actions, then lids off the eyeballs, lips off each other and the mouth's
+    walls inside the face, then skinning.
 
-    Apart from these two corrections it is `person.head` with `expression.weights` and `expression.rotations`. The last
+    Apart from these corrections it is `person.head` with `expression.weights` and `expression.rotations`. The last
     few results are kept, so posing piece after piece costs this once.
     """
     head, shared = person.head, base()
@@ -41,6 +45,8 @@ def pose_person(person: Person, expression: Expression) -> PosedHead:
     rest = head.template.astype(np.float64)
     posed = _displaced(rest, head.expression_basis, weights)
     uncross(shared.lips, posed, person.lip_gaps)
+    if weights[shared.mouth_actions].max() > _STILL_MOUTH:
+        shared.flesh.keep_inside(posed, vertex_normals(posed, shared.faces))
     for k, grid in enumerate(shared.lids):
         push_out(posed, grid.ids, grid.floor(person.eyes.radii[k]), person.eyes.centres[k])
     moves = (posed - rest).astype(np.float32)

@@ -8,30 +8,33 @@ from soaplib.synthetic.flow import Flow
 _RANGES = {  # of each style: the least and the most of each code; what is not named keeps `_PLAIN`
     "realistic": {},
     "cartoon": {
-        "eye": (1.12, 1.42), "eyes_apart": (0.0, 0.003), "eyes_down": (-0.002, 0.008), "opening": (1.15, 1.75),
-        "nose": (0.55, 0.95), "nose_depth": (0.75, 1.15), "nose_up": (0.0, 0.006), "mouth": (0.78, 1.05),
-        "mouth_up": (-0.002, 0.006), "jaw": (0.72, 1.06), "chin": (0.7, 1.0), "lower_face": (0.84, 1.0),
-        "skull": (1.0, 1.16), "cheeks": (0.0, 0.008), "ears": (0.85, 1.25), "neck": (0.55, 0.85),
-        "smooth": (0.4, 1.0), "relief": (0.1, 0.6),
+        "eye": (1.15, 1.45), "eyes_apart": (0.0, 0.003), "eyes_down": (-0.002, 0.010), "opening": (1.2, 1.7),
+        "nose": (0.6, 1.0), "nose_depth": (0.75, 1.1), "nose_up": (0.0, 0.006), "mouth": (0.85, 1.15),
+        "lips": (0.6, 1.0), "mouth_up": (-0.002, 0.006), "jaw": (0.78, 1.12), "chin": (0.75, 1.1),
+        "lower_face": (0.82, 1.0), "width": (1.02, 1.2), "skull": (1.0, 1.14), "crown": (0.92, 1.06),
+        "cheeks": (0.0, 0.010),
+        "ears": (0.85, 1.25), "neck": (0.55, 0.85), "smooth": (0.4, 1.0), "relief": (0.1, 0.6),
     },
     "anime": {
-        "eye": (1.28, 1.62), "eyes_apart": (0.001, 0.006), "eyes_down": (0.004, 0.016), "opening": (1.35, 2.05),
-        "nose": (0.4, 0.7), "nose_depth": (0.6, 1.0), "nose_up": (-0.004, 0.004), "mouth": (0.5, 0.85),
-        "mouth_up": (-0.004, 0.006), "jaw": (0.62, 0.86), "chin": (0.5, 0.8), "lower_face": (0.82, 0.98),
-        "skull": (1.02, 1.16), "cheeks": (0.0, 0.004), "ears": (0.75, 1.0), "neck": (0.5, 0.72),
-        "smooth": (0.6, 1.0), "relief": (0.5, 1.0),
+        "eye": (1.3, 1.62), "eyes_apart": (0.001, 0.005), "eyes_down": (0.008, 0.020), "opening": (1.35, 2.0),
+        "nose": (0.45, 0.75), "nose_depth": (0.5, 0.85), "nose_up": (-0.004, 0.004), "mouth": (0.62, 0.95),
+        "lips": (0.5, 0.8), "mouth_up": (-0.004, 0.004), "jaw": (0.74, 0.98), "chin": (0.55, 0.85),
+        "lower_face": (0.80, 0.94), "width": (1.04, 1.16), "skull": (1.02, 1.14), "crown": (0.88, 1.02),
+        "cheeks": (0.001, 0.007),
+        "ears": (0.75, 1.0), "neck": (0.5, 0.72), "smooth": (0.7, 1.0), "relief": (0.5, 1.0),
     },
     "clay": {
-        "eye": (0.9, 1.3), "eyes_apart": (0.0, 0.004), "eyes_down": (0.0, 0.012), "opening": (1.0, 1.6),
-        "nose": (0.6, 1.1), "nose_depth": (0.8, 1.3), "nose_up": (0.0, 0.008), "mouth": (0.65, 1.0),
-        "mouth_up": (0.0, 0.006), "jaw": (0.85, 1.12), "chin": (0.85, 1.15), "lower_face": (0.78, 0.95),
-        "skull": (1.04, 1.22), "cheeks": (0.002, 0.012), "ears": (0.75, 1.25), "neck": (0.5, 0.8),
-        "smooth": (0.7, 1.0), "relief": (0.5, 1.0),
+        "eye": (0.9, 1.3), "eyes_apart": (0.0, 0.004), "eyes_down": (0.0, 0.014), "opening": (1.0, 1.5),
+        "nose": (0.6, 1.1), "nose_depth": (0.8, 1.25), "nose_up": (0.0, 0.008), "mouth": (0.7, 1.05),
+        "lips": (0.6, 1.0), "mouth_up": (0.0, 0.006), "jaw": (0.9, 1.2), "chin": (0.9, 1.2), "lower_face": (0.76, 0.92),
+        "width": (1.08, 1.26), "skull": (1.0, 1.16), "crown": (0.88, 1.02), "cheeks": (0.003, 0.014),
+        "ears": (0.75, 1.25), "neck": (0.5, 0.8), "smooth": (0.7, 1.0), "relief": (0.5, 1.0),
     },
 }  # fmt: skip
 _PLAIN = {
     "eye": 1.0, "eyes_apart": 0.0, "eyes_down": 0.0, "opening": 1.0, "nose": 1.0, "nose_depth": 1.0, "nose_up": 0.0,
-    "mouth": 1.0, "mouth_up": 0.0, "jaw": 1.0, "chin": 1.0, "lower_face": 1.0, "skull": 1.0, "cheeks": 0.0,
+    "mouth": 1.0, "lips": 1.0, "mouth_up": 0.0, "jaw": 1.0, "chin": 1.0, "lower_face": 1.0, "width": 1.0,
+    "skull": 1.0, "crown": 1.0, "cheeks": 0.0,
     "ears": 1.0, "neck": 1.0, "smooth": 0.0, "relief": 0.0,
 }  # fmt: skip
 """Scales, and metres for eyes_*, *_up and cheeks; smooth, relief: how far a face's peculiarities, and the common
@@ -62,13 +65,14 @@ def style_flow(warp: tuple[tuple[str, float], ...], head: HeadModel, vertices, e
     marks = head.landmarks(vertices)
     at = {name: marks[list(ids)].mean(0) for name, ids in _MARKS.items()}
     mouth_half = (marks[291, 0] - marks[61, 0]) / 2
+    corner = (marks[61, 2] + marks[291, 2]) / 2
     grown = radius * code["eye"]
     apart = np.maximum(code["eyes_apart"], 1.08 * grown + 0.004 - np.abs(eyes[:, 0]))
     shift = np.stack(
         [np.sign(eyes[:, 0]) * apart, np.full(2, -code["eyes_down"]), np.full(2, 0.7 * (radius - grown))], 1
     )
     return Flow(
-        bumps=np.array(_bumps(code, at, mouth_half, head, vertices)), ramps=np.array(_ramps(code, at)),
+        bumps=np.array(_bumps(code, at, mouth_half, corner, head, vertices)), ramps=np.array(_ramps(code, at)),
         eyes=np.array(eyes, np.float64), radius=float(radius), eye_log=float(np.log(code["eye"])), eye_shift=shift,
     )  # fmt: skip
 
@@ -76,7 +80,7 @@ def style_flow(warp: tuple[tuple[str, float], ...], head: HeadModel, vertices, e
 _MARKS = {"tip": (4,), "base": (2,), "bridge": (168,), "mouth": (13, 14), "chin": (152,), "brow": (9,)}
 
 
-def _bumps(code, at, mouth_half, head, vertices):
+def _bumps(code, at, mouth_half, corner, head, vertices):
     """Rows of `Flow.bumps`: nose, mouth, chin, cheeks, ears."""
     log = np.log
     tip, base, bridge, mouth, chin = (at[name] for name in ("tip", "base", "bridge", "mouth", "chin"))
@@ -86,8 +90,9 @@ def _bumps(code, at, mouth_half, head, vertices):
     rows = [
         [*nose, 0.036, 0.85 * height, 0.05, *root, log(code["nose"]), 0.6 * log(code["nose"]),
          log(code["nose"] * code["nose_depth"]), 0, code["nose_up"], 0],
-        [0, mouth[1], mouth[2] - 0.05, 1.9 * mouth_half, 0.036, 0.1, 0, mouth[1], mouth[2] - 0.03,
-         log(code["mouth"]), 0.7 * log(code["mouth"]), 0.3 * log(code["mouth"]), 0, code["mouth_up"], 0],
+        [0, mouth[1], mouth[2] - 0.05, 2.4 * mouth_half, 0.042, 0.1, 0, mouth[1], corner - 0.002,
+         log(code["mouth"]), log(code["mouth"] ** 0.5 * code["lips"]), log(code["mouth"] ** 0.3 * code["lips"] ** 0.7),
+         0, code["mouth_up"], 0],
         [0, chin[1] + 0.008, chin[2] - 0.012, 0.06, 0.045, 0.06, 0, chin[1] + 0.02, chin[2] - 0.03,
          log(code["chin"]), 0, 0.3 * log(code["chin"]), 0, 0, 0],
     ]  # fmt: skip
@@ -113,9 +118,10 @@ def _ramps(code, at):
     down = np.array([0, -0.945, -0.325])
     below = (chin + [0, -0.004, 0]) @ down
     return [
-        [0, -1, 0, 0.0, -chin[1], 0, 0, 0, log(code["jaw"]), 0, 0, 0, 0, 0],
+        [0, 1, 0, -2.0, -1.0, 0, 0, 0, log(code["width"]), 0, 0, 0, 0, 0],
+        [0, -1, 0, -base[1] - 0.03, -chin[1], 0, 0, 0, log(code["jaw"]), 0, 0, 0, 0, 0],
         [0, -1, 0, -base[1], -chin[1], 0, 0, 0, 0, 0, 0, 0, rise, 0],
-        [0, 1, 0, -0.01, brow[1] + 0.06, 0, 0.0, -0.06, log(code["skull"]), 1.1 * log(code["skull"]),
+        [0, 1, 0, -0.01, brow[1] + 0.06, 0, brow[1], -0.06, log(code["skull"]), log(code["skull"] * code["crown"]),
          log(code["skull"]), 0, 0, 0],
         [*down, below, below + 0.05, 0, 0, -0.09, log(code["neck"]), 0, log(code["neck"]), 0, 0, 0],
     ]  # fmt: skip
