@@ -11,7 +11,8 @@ from soaplib.head import load_head
 from soaplib.head.surface import closest_points
 from soaplib.synthetic.pieces import LABELS, STYLES
 from soaplib.synthetic.worn import WORN_KINDS, WORN_SHAPES, Worn, covered_by, draw_worn, dress, dress_all
-from soaplib.synthetic.worn.fitting import fit_head, neck_grid
+from soaplib.synthetic.worn.fitting import Fit
+from soaplib.synthetic.worn.necks import neck_grid
 
 RED, WHITE, GOLD = (0.8, 0.1, 0.1), (0.95, 0.95, 0.95), (0.8, 0.65, 0.3)
 EVERY = [(kind, shape) for kind in WORN_KINDS for shape in WORN_SHAPES[kind]]
@@ -89,7 +90,7 @@ def test_hats_stay_out_of_the_skull(people, shape):
     rng = np.random.default_rng(len(shape))
     for head in people:
         piece = dress(codes_of("hat", shape, tuple(rng.uniform(-1, 1, 6).tolist())), head)
-        skull = fit_head(head).centre
+        skull = Fit(head).centre
         # Whole triangles, not their corners alone, keep their distance.
         middles = piece.vertices[piece.faces].mean(1)
         points = np.concatenate([piece.vertices, middles])[:: max(1, len(middles) // 300)].astype(float)
@@ -110,7 +111,7 @@ def test_glasses_rest_before_the_eyes(people, shape):
     rng = np.random.default_rng(len(shape))
     for head in people:
         piece = dress(codes_of("glasses", shape, tuple(rng.uniform(-1, 1, 6).tolist())), head)
-        fit = fit_head(head)
+        fit = Fit(head)
         place = piece.vertices.astype(float)
         front = place[place[:, 2] > fit.eyes[0, 2]]
         # Both pupils are seen through the rims.
@@ -164,7 +165,7 @@ def test_neck_grid_runs_round_the_neck():
 
 def test_the_skull_map_is_where_rays_leave_the_head():
     head = load_head()
-    fit = fit_head(head)
+    fit = Fit(head)
     azimuth, row = np.meshgrid(np.linspace(0.3, 6.0, 40), np.arange(36, 54, 2.5))
     points = fit.on(azimuth, row).reshape(-1, 3)
     assert np.abs(outside(points, head)).max() < 0.0012
@@ -176,7 +177,7 @@ def test_the_skull_map_is_where_rays_leave_the_head():
 
 def test_bands_lie_on_the_hair(people):
     head = people[0]
-    fit = fit_head(head)
+    fit = Fit(head)
     azimuth, row = np.meshgrid(np.linspace(0, 2 * np.pi, 120), np.linspace(30, 54, 60))
     hair = fit.on(azimuth, row, 0.02).reshape(-1, 3)
     bare, haired = (dress(codes_of("band", "alice"), head, h) for h in (None, hair))

@@ -7,7 +7,7 @@ import numpy as np
 from soaplib.head import HeadModel
 from soaplib.synthetic.pieces import STYLES, Piece
 from soaplib.synthetic.worn import bands, collars, creatures, glasses, hats, hoods, jewels
-from soaplib.synthetic.worn.fitting import fit_head
+from soaplib.synthetic.worn.fitting import Fit
 from soaplib.synthetic.worn.things import Worn
 
 __all__ = ["WORN_KINDS", "WORN_SHAPES", "Worn", "covered_by", "draw_worn", "dress", "dress_all"]
@@ -127,5 +127,5 @@ def dress_all(worn: tuple[Worn, ...], head: HeadModel, hair: np.ndarray | None =
             )
     if not worn:
         return ()
-    fit = fit_head(head, hair)
+    fit = Fit(head, hair)
     return tuple(_MAKERS[codes.kind](codes, fit) for codes in worn)

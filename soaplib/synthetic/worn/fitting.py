@@ -2,54 +2,105 @@
 
 import dataclasses
 import functools
-import math
 
-import numba as nb
 import numpy as np
-import scipy.ndimage
-import scipy.spatial
 
 from soaplib.head import HeadModel, load_head
+from soaplib.synthetic.worn.radius_maps import (
+    CROWN,
+    LOW,
+    ROWS,
+    Space,
+    cast_maps,
+    hair_map,
+    looked_up,
+    smoothed,
+)
 
-COLUMNS = 96
-_LOW, _HIGH = 30, 25  # rows below the middle of the skull (by height) and from it up to the crown (by angle)
-ROWS = _LOW + _HIGH
-CROWN = ROWS - 1
-"""The row of the crown, the topmost."""
+_FACE_HEIGHT, _FACE_WIDTH = 0.171, 0.155  # of the base head, chin to hairline and between the ears
 
 
-@dataclasses.dataclass(frozen=True)
+@dataclasses.dataclass(frozen=True, eq=False)
 class Fit:
-    """The measures of one head, metres.
+    """The measures of one head, metres; what takes longer is measured when it is first asked for.
 
-    A place about the head is told by azimuth (0 at the face, growing to the head's left), row and radius: up to
-    `_LOW` rows are heights below `centre` and the radius is the distance from the vertical axis; above, rows are
-    elevations and the radius is the distance from `centre`. skull, bust: (ROWS, COLUMNS) radius of the skin,
-    without and with the ears. landmarks: (478, 3). eyes: (2, 3) the eyeballs' middles, the head's right first;
-    eye_radius of the balls. ears: names to (2, 3) places, right first. unit: this head's size over an adult's.
+    head: a personal head of `load_head`'s topology. hair: (N, 3) vertices of its hair, or None.
     """
 
     head: HeadModel
-    centre: np.ndarray
-    step: float
-    skull: np.ndarray
-    bust: np.ndarray
-    landmarks: np.ndarray
-    eyes: np.ndarray
-    eye_radius: float
-    ears: dict
-    unit: float
-    over: np.ndarray
+    hair: np.ndarray | None = None
 
-    def place(self, azimuth, row, radius) -> np.ndarray:
-        """Give the points (..., 3) at azimuth, row, radius."""
-        azimuth, row, radius = np.broadcast_arrays(azimuth, row, radius)
-        polar = np.clip((row - _LOW) / (_HIGH - 1), 0, 1) * (math.pi / 2)
-        drop = np.minimum(row - _LOW, 0) * self.step
-        reach = radius * np.cos(polar)
-        return self.centre + np.stack(
-            [reach * np.sin(azimuth), drop + radius * np.sin(polar), reach * np.cos(azimuth)], -1
-        )
+    def __post_init__(self):
+        count = len(load_head().template)
+        if len(self.head.template) != count:
+            raise ValueError(f"Fit: expected a head of {count} vertices, got {len(self.head.template)}")
+
+    @functools.cached_property
+    def vertices(self) -> np.ndarray:
+        """(V, 3) float64 of the head."""
+        return np.asarray(self.head.template, np.float64)
+
+    @functools.cached_property
+    def landmarks(self) -> np.ndarray:
+        """(478, 3)."""
+        corners, weights = _landmark_corners()
+        return np.einsum("nkd,nk->nd", self.vertices[corners], weights)
+
+    @functools.cached_property
+    def eyes(self) -> np.ndarray:
+        """(2, 3) the middles of the eyeballs, the head's right first."""
+        return np.stack([self.vertices[ids].mean(0) for ids in _eye_vertices()])
+
+    @functools.cached_property
+    def eye_radius(self) -> float:
+        """Of the eyeballs."""
+        return float(np.ptp(self.vertices[_eye_vertices()[0], 1])) / 2
+
+    @functools.cached_property
+    def ears(self) -> dict[str, np.ndarray]:
+        """(2, 3) each, right first: top, lobe, bottom, root (above), back, outer."""
+        return {name: self.vertices[ids] for name, ids in _ear_vertices().items()}
+
+    @functools.cached_property
+    def unit(self) -> float:
+        """The size of this head's face over an adult's."""
+        high = float(self.landmarks[10, 1] - self.landmarks[152, 1]) / _FACE_HEIGHT
+        return (high + float(np.ptp(self.landmarks[[234, 454], 0])) / _FACE_WIDTH) / 2
+
+    @functools.cached_property
+    def space(self) -> Space:
+        """Azimuth, row and radius about the skull's middle."""
+        skin = self.vertices[_skin_faces()[2]]
+        eyes = self.eyes[:, 1].mean()
+        middle = eyes + 0.1 * (skin[:, 1].max() - eyes)
+        front, back = self.landmarks[9, 2], skin[skin[:, 1] > eyes, 2].min()
+        centre = np.array([0.0, middle, front + 0.52 * (back - front)])
+        return Space(centre, (middle - skin[:, 1].min()) / LOW)
+
+    @functools.cached_property
+    def _maps(self):
+        faces, of_ear, _ = _skin_faces()
+        return cast_maps(self.vertices, faces, of_ear, self.space)
+
+    @property
+    def centre(self) -> np.ndarray:
+        """(3,) the middle of the skull."""
+        return self.space.centre
+
+    @property
+    def skull(self) -> np.ndarray:
+        """The map of the skin without the ears."""
+        return self._maps[0]
+
+    @property
+    def bust(self) -> np.ndarray:
+        """The map of the skin with the ears."""
+        return self._maps[1]
+
+    @functools.cached_property
+    def over(self) -> np.ndarray:
+        """The map of the hair, of the skull where there is none."""
+        return self.skull if self.hair is None else hair_map(self.skull, self.hair, self.space)
 
     @functools.cached_property
     def smooth(self) -> np.ndarray:
@@ -58,21 +109,19 @@ class Fit:
         pressed = np.clip(self.over - self.skull - 0.005, 0, 0.007)
         return smoothed(self.skull + pressed, 1.5)
 
+    def place(self, azimuth, row, radius) -> np.ndarray:
+        """Give the points (..., 3) at azimuth, row, radius."""
+        return self.space.place(azimuth, row, radius)
+
     def where(self, points) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         """Give azimuth, row, radius of points (..., 3)."""
-        x, y, z = np.moveaxis(np.asarray(points) - self.centre, -1, 0)
-        flat = np.hypot(x, z)
-        above = y > 0
-        row = np.where(
-            above, _LOW + np.arctan2(y, flat) * ((_HIGH - 1) / (math.pi / 2)), _LOW + y / self.step
-        )
-        return np.arctan2(x, z), row, np.where(above, np.hypot(flat, y), flat)
+        return self.space.where(points)
 
     def reach(self, azimuth, row, of=None) -> np.ndarray:
         """Look up a radius map (the skull as default) between its cells."""
         map_ = self.skull if of is None else of
         azimuth, row = np.broadcast_arrays(azimuth, row)
-        return _looked_up(map_, np.ascontiguousarray(azimuth, float), np.ascontiguousarray(row, float))
+        return looked_up(map_, np.ascontiguousarray(azimuth, float), np.ascontiguousarray(row, float))
 
     def on(self, azimuth, row, lift=0.0, of=None) -> np.ndarray:
         """Give the points `lift` metres outside a radius map, the skull as default."""
@@ -120,7 +169,7 @@ class Fit:
     def draped(self, vertices) -> tuple[np.ndarray, np.ndarray]:
         """Bind vertices (V, 3) to the skull above the jaw and to the shoulders at the neck's end."""
         skull, shoulder = _anchors()
-        low, high = self.centre[1] - _LOW * self.step, self.landmarks[152, 1]
+        low, high = self.centre[1] - LOW * self.space.step, self.landmarks[152, 1]
         t = np.clip((vertices[:, 1] - low) / max(high - low, 1e-6), 0, 1)
         t = t * t * (3 - 2 * t)
         roots = np.tile([skull[0], skull[1], shoulder], (len(vertices), 1)).astype(np.int32)
@@ -133,61 +182,6 @@ class Fit:
         return np.full((count, 3), vertex, np.int32), weights
 
 
-def fit_head(head: HeadModel, hair: np.ndarray | None = None) -> Fit:
-    """Measure a head of `load_head`'s topology; hair: (N, 3) vertices of its hair, on which bands then lie."""
-    vertices = np.asarray(head.template, np.float64)
-    faces, of_ear = _skin_faces()
-    ears = {name: vertices[ids] for name, ids in _ear_vertices().items()}
-    landmarks = head.landmarks(vertices)
-    eyes = np.stack([vertices[ids].mean(0) for ids in _eye_vertices()])
-    top, back = vertices[faces[:, 0], 1].max(), vertices[faces[:, 0], 2].min()
-    upper = vertices[faces[:, 0], 1] > eyes[:, 1].mean()
-    back = vertices[faces[:, 0], 2][upper].min()
-    front = landmarks[9, 2]
-    middle = eyes[:, 1].mean() + 0.1 * (top - eyes[:, 1].mean())
-    centre = np.array([0.0, middle, front + 0.52 * (back - front)])
-    step = (middle - vertices[faces].min((0, 1))[1]) / _LOW
-    skull, bust = np.zeros((ROWS, COLUMNS)), np.zeros((ROWS, COLUMNS))
-    _cast(vertices, faces, of_ear, centre, step, skull, bust)
-    _fill(skull)
-    bust = np.maximum(bust, skull)
-    over = skull if hair is None else _over_hair(skull, hair, centre, step)
-    unit = float(landmarks[10, 1] - landmarks[152, 1]) / _FACE_HEIGHT
-    unit = (unit + float(np.ptp(landmarks[[234, 454], 0])) / _FACE_WIDTH) / 2
-    size = float(np.ptp(vertices[_eye_vertices()[0], 1])) / 2
-    return Fit(head, centre, step, skull, bust, landmarks, eyes, size, ears, unit, over)
-
-
-_FACE_HEIGHT, _FACE_WIDTH = 0.171, 0.155  # of the base head, chin to hairline and between the ears
-
-
-def smoothed(map_: np.ndarray, cells: float) -> np.ndarray:
-    """Give a map that runs smoothly outside the given one."""
-    grown = scipy.ndimage.maximum_filter(map_, (3, 3), mode=("nearest", "wrap"))
-    return np.maximum(
-        scipy.ndimage.gaussian_filter(grown, cells, mode=("nearest", "wrap"), truncate=2.5), map_
-    )
-
-
-def _over_hair(skull, hair, centre, step):
-    """Grow the map by the hair in each direction: what most of it reaches, run smooth."""
-    probe = Fit(None, centre, step, skull, skull, None, None, 0.0, {}, 1.0, skull)
-    azimuth, row, radius = probe.where(hair)
-    keep = row > _LOW - 6
-    cell = (
-        np.clip(np.round(row[keep]), 0, CROWN).astype(int),
-        (np.round(azimuth[keep] * (COLUMNS / (2 * math.pi))).astype(int) % COLUMNS),
-    )
-    thick = np.zeros_like(skull)
-    np.maximum.at(thick, cell, radius[keep] - skull[cell])
-    # A band presses wild tips down.
-    thick = np.minimum(thick, 0.22 * skull)
-    thick = scipy.ndimage.grey_closing(thick, (5, 5), mode="wrap")
-    thick = scipy.ndimage.gaussian_filter(thick, 1.2, mode=("nearest", "wrap"))
-    thick[-3:] = thick[-3:].mean(1, keepdims=True)
-    return skull + thick
-
-
 @functools.cache
 def _skin_faces():
     head = load_head()
@@ -195,7 +189,7 @@ def _skin_faces():
         head.part_vertices("skin") & (head.region("eye_sockets") < 0.5) & (head.region("mouth_cavity") < 0.5)
     )
     faces = head.faces[keep[head.faces].all(1)]
-    return faces, (head.region("ears") > 0.3)[faces].any(1)
+    return faces, (head.region("ears") > 0.3)[faces].any(1), np.unique(faces)
 
 
 @functools.cache
@@ -247,163 +241,6 @@ def lobes() -> np.ndarray:
 
 
 @functools.cache
-def neck_grid(rows: int = 14, columns: int = 64):
-    """Lay a grid over the neck: roots (rows, columns + 1, 3) and their weights; closed, the last column repeats.
-
-    Row 0 is the open end of the neck, the last under the jaw and at the nape; columns run as azimuths do.
-    """
+def _landmark_corners():
     head = load_head()
-    place = head.template.astype(np.float64)
-    skin = head.part_vertices("skin")
-    faces = head.faces[skin[head.faces].all(1)]
-    sides = np.sort(np.concatenate([faces[:, [0, 1]], faces[:, [1, 2]], faces[:, [2, 0]]]), 1)
-    sides, uses = np.unique(sides, axis=0, return_counts=True)
-    end = np.unique(sides[uses == 1])
-    end = end[place[end, 1] < -0.12]
-    ring = place[end]
-    around = np.arctan2(ring[:, 0], ring[:, 2] - ring[:, 2].mean())
-    order = np.argsort(around)
-    near = (
-        skin
-        & (place[:, 1] < -0.02)
-        & (head.region("mouth_cavity") < 0.5)
-        & (head.region("eye_sockets") < 0.5)
-    )
-    ids = np.flatnonzero(near)
-    azimuth = np.arctan2(place[ids, 0], place[ids, 2] - ring[:, 2].mean())
-    low = np.interp(azimuth, around[order], ring[order, 1], period=2 * math.pi)
-    # The neck's upper end: under the jaw in front, higher at the nape.
-    high = -0.105 + 0.055 * (0.5 - 0.5 * np.cos(azimuth)) ** 1.5
-    share = (place[ids, 1] - low) / (high - low)
-    # Under the chin only the neck's side counts, not the chin's front.
-    throat = ~((head.region("face")[ids] > 0.5) & (place[ids, 1] > -0.1)) & (share < 1.6)
-    ids, azimuth, share = ids[throat], azimuth[throat], share[throat]
-    scale = np.array([1.0, 1.2])
-    flat = np.stack([azimuth, share], -1) * scale
-    flat = np.concatenate([flat + [shift, 0] for shift in (-2 * math.pi, 0, 2 * math.pi)])
-    u = np.linspace(0, 2 * math.pi, columns + 1)
-    wanted = (
-        np.stack(np.meshgrid((u + math.pi) % (2 * math.pi) - math.pi, np.linspace(0.0, 1, rows)), -1) * scale
-    )
-    tree = scipy.spatial.Delaunay(flat)
-    query = wanted.reshape(-1, 2)
-    at = tree.find_simplex(query, bruteforce=True)
-    nearest = scipy.spatial.cKDTree(flat).query(query)[1]
-    t = tree.transform[at]
-    part = np.einsum("nij,nj->ni", t[:, :2], query - t[:, 2])
-    weights = np.column_stack([part, 1 - part.sum(1)])
-    roots = tree.simplices[at] % len(ids)
-    lost = at < 0
-    roots[lost], weights[lost] = (nearest[lost] % len(ids))[:, None], [1, 0, 0]
-    shape = (rows, columns + 1, 3)
-    return ids[roots].reshape(shape).astype(np.int32), weights.reshape(shape).astype(np.float32)
-
-
-def neck_points(head: HeadModel, rows: int = 14, columns: int = 64) -> np.ndarray:
-    """Give the points (rows, columns + 1, 3) of `neck_grid` on a head."""
-    roots, weights = neck_grid(rows, columns)
-    return np.einsum("rckd,rck->rcd", head.template[roots].astype(np.float64), weights)
-
-
-@nb.njit(cache=True)
-def _looked_up(map_, azimuth, row):
-    rows, columns = map_.shape
-    flat_a, flat_r = azimuth.ravel(), row.ravel()
-    out = np.empty(len(flat_a))
-    for i in range(len(out)):
-        r = min(max(flat_r[i], 0.0), rows - 1.0)
-        r0 = min(int(r), rows - 2)
-        c = (flat_a[i] * columns / (2 * math.pi)) % columns
-        c0 = int(c) % columns
-        fr, fc = r - r0, c - int(c)
-        c1 = (c0 + 1) % columns
-        low = map_[r0, c0] * (1 - fc) + map_[r0, c1] * fc
-        high = map_[r0 + 1, c0] * (1 - fc) + map_[r0 + 1, c1] * fc
-        out[i] = low * (1 - fr) + high * fr
-    return out.reshape(azimuth.shape)
-
-
-@nb.njit(cache=True)
-def _cast(vertices, faces, of_ear, centre, step, skull, bust):
-    """Send a ray through each cell of the maps and keep how far out it leaves the skin."""
-    turn = COLUMNS / (2 * math.pi)
-    climb = (_HIGH - 1) / (math.pi / 2)
-    count = len(vertices)
-    cell = np.empty((count, 2))
-    for i in range(count):
-        x, y, z = vertices[i, 0] - centre[0], vertices[i, 1] - centre[1], vertices[i, 2] - centre[2]
-        flat = math.sqrt(x * x + z * z)
-        cell[i, 0] = math.atan2(x, z) * turn
-        cell[i, 1] = _LOW + (math.atan2(y, flat) * climb if y > 0 else y / step)
-    for f in range(len(faces)):
-        a, b, c = faces[f, 0], faces[f, 1], faces[f, 2]
-        ca, cb, cc = cell[a, 0], cell[b, 0], cell[c, 0]
-        # Bring the corners to the same turn.
-        cb += round((ca - cb) / COLUMNS) * COLUMNS
-        cc += round((ca - cc) / COLUMNS) * COLUMNS
-        first, last = min(ca, cb, cc), max(ca, cb, cc)
-        low, high = min(cell[a, 1], cell[b, 1], cell[c, 1]), max(cell[a, 1], cell[b, 1], cell[c, 1])
-        if last - first > COLUMNS / 4 or high > CROWN - 1.5:
-            first, last, high = 0.0, COLUMNS - 1.0, CROWN + 0.0
-        pa, pb, pc = vertices[a], vertices[b], vertices[c]
-        for row in range(max(0, math.ceil(low - 0.3)), min(CROWN, math.floor(high + 0.3)) + 1):
-            polar = max(0.0, (row - _LOW) / climb)
-            oy = centre[1] + min(0, row - _LOW) * step
-            cosine, dy = math.cos(polar), math.sin(polar)
-            for column in range(math.ceil(first - 0.1), math.floor(last + 0.1) + 1):
-                way = column / turn
-                dx, dz = cosine * math.sin(way), cosine * math.cos(way)
-                t = _hit(centre[0], oy, centre[2], dx, dy, dz, pa, pb, pc)
-                if t > 0:
-                    k = column % COLUMNS
-                    bust[row, k] = max(bust[row, k], t)
-                    if not of_ear[f]:
-                        skull[row, k] = max(skull[row, k], t)
-
-
-@nb.njit(cache=True, error_model="numpy")
-def _hit(ox, oy, oz, dx, dy, dz, a, b, c):
-    """Give the distance at which a ray leaves through a triangle, or -1 (Moller and Trumbore 1997)."""
-    e0, e1, e2 = b[0] - a[0], b[1] - a[1], b[2] - a[2]
-    g0, g1, g2 = c[0] - a[0], c[1] - a[1], c[2] - a[2]
-    p0, p1, p2 = dy * g2 - dz * g1, dz * g0 - dx * g2, dx * g1 - dy * g0
-    whole = e0 * p0 + e1 * p1 + e2 * p2
-    # A triangle seen from behind is where the ray leaves the head.
-    if whole > -1e-14:
-        return -1.0
-    t0, t1, t2 = ox - a[0], oy - a[1], oz - a[2]
-    u = (t0 * p0 + t1 * p1 + t2 * p2) / whole
-    if u < -1e-4 or u > 1.0001:
-        return -1.0
-    q0, q1, q2 = t1 * e2 - t2 * e1, t2 * e0 - t0 * e2, t0 * e1 - t1 * e0
-    v = (dx * q0 + dy * q1 + dz * q2) / whole
-    if v < -1e-4 or u + v > 1.0001:
-        return -1.0
-    return (g0 * q0 + g1 * q1 + g2 * q2) / whole
-
-
-@nb.njit(cache=True)
-def _fill(map_):
-    """Fill the cells no ray left through: along their row from both sides, or from the row above."""
-    rows, columns = map_.shape
-    for row in range(rows - 1, -1, -1):
-        known = 0
-        for c in range(columns):
-            known += map_[row, c] > 0
-        if known == 0:
-            if row + 1 < rows:
-                for c in range(columns):
-                    map_[row, c] = map_[row + 1, c]
-            continue
-        start = 0
-        while map_[row, start] == 0:
-            start += 1
-        last, value = start, map_[row, start]
-        for k in range(start + 1, start + columns + 1):
-            c = k % columns
-            here = map_[row, c]
-            if here > 0:
-                for j in range(last + 1, k):
-                    t = (j - last) / (k - last)
-                    map_[row, j % columns] = value * (1 - t) + here * t
-                last, value = k, here
+    return head.faces[head.landmark_faces], head.landmark_weights.astype(np.float64)

@@ -7,14 +7,14 @@ import numpy as np
 from soaplib.parts.smoothstep import smoothstep
 from soaplib.synthetic.pieces import Piece
 from soaplib.synthetic.worn.creatures import ears_on
-from soaplib.synthetic.worn.fitting import CROWN, ROWS, Fit, smoothed
+from soaplib.synthetic.worn.fitting import Fit
 from soaplib.synthetic.worn.patterns import draw_scheme
+from soaplib.synthetic.worn.radius_maps import CROWN, LOW, ROWS, smoothed
 from soaplib.synthetic.worn.solids import blob, curve, edges, grid, grid_normals, join, tube
 from soaplib.synthetic.worn.things import Worn, finish
 
 SHAPES = ("hoodie", "cloak", "animal", "hijab", "headscarf")
 _CLEAR = 0.0115
-_MIDDLE = 30  # the row at the height of the skull's middle
 
 
 def draw_hood(rng: np.random.Generator, style: str) -> Worn:
@@ -93,7 +93,7 @@ def _draped(codes, fit):
     full = 0.5 + 0.35 * codes.sizes[4]
     slope = unit * (0.0052 - 0.0024 * full - (0 if snug else 0.0006)) * (1 - 0.25 * back)
     for row in range(ROWS - 2, -1, -1):
-        drop = slope if row < _MIDDLE else slope * 0.35
+        drop = slope if row < LOW else slope * 0.35
         radius[row] = np.maximum(radius[row], radius[row + 1] - drop)
     return smoothed(radius, 1.2)
 
@@ -125,14 +125,14 @@ def _opening(codes, fit, row):
 def _pulled(codes, fit, points, row, side):
     """Pull the opening forward over the brow, and the back into a point."""
     unit = fit.unit
-    up = smoothstep(_MIDDLE - 4, CROWN - 4, row)[:, None]
+    up = smoothstep(LOW - 4, CROWN - 4, row)[:, None]
     near = np.exp(-(((1 - np.abs(side)) / 0.22) ** 2))[None]
     if codes.shape in ("hoodie", "cloak", "animal"):
         reach = unit * (0.012 + 0.012 * max(codes.sizes[3], -0.6)) * (1.3 if codes.shape == "cloak" else 1.0)
-        rows = smoothstep(8, _MIDDLE, row)[:, None]
+        rows = smoothstep(8, LOW, row)[:, None]
         points = points + (near * rows * reach)[..., None] * np.array([0, 0.15, 1.0])
         point = max(codes.sizes[2], 0) * (1.4 if codes.shape == "cloak" else 0.8) * (codes.shape != "animal")
-        behind = np.exp(-((side / 0.5) ** 2))[None] * smoothstep(_MIDDLE, CROWN - 6, row)[:, None]
+        behind = np.exp(-((side / 0.5) ** 2))[None] * smoothstep(LOW, CROWN - 6, row)[:, None]
         points = points + (behind * up * unit * 0.035 * point)[..., None] * np.array([0, 0.55, -0.8])
     return points
 

@@ -1,12 +1,14 @@
 """The neck as a surface to lay cloth and chains on."""
 
 import functools
+import math
 
 import numba as nb
 import numpy as np
+import scipy.spatial
 
-from soaplib.head import load_head
-from soaplib.synthetic.worn.fitting import Fit, neck_grid, neck_points
+from soaplib.head import HeadModel, load_head
+from soaplib.synthetic.worn.fitting import Fit
 from soaplib.synthetic.worn.solids import grid, grid_normals
 
 
@@ -110,3 +112,62 @@ def _still():
     motion = np.abs(head.expression_basis).max((1, 2))[roots].max(1)
     keep = motion < 2e-4
     return roots[keep], weights[keep]
+
+
+@functools.cache
+def neck_grid(rows: int = 14, columns: int = 64):
+    """Lay a grid over the neck: roots (rows, columns + 1, 3) and their weights; closed, the last column repeats.
+
+    Row 0 is the open end of the neck, the last under the jaw and at the nape; columns run as azimuths do.
+    """
+    head = load_head()
+    place = head.template.astype(np.float64)
+    skin = head.part_vertices("skin")
+    faces = head.faces[skin[head.faces].all(1)]
+    sides = np.sort(np.concatenate([faces[:, [0, 1]], faces[:, [1, 2]], faces[:, [2, 0]]]), 1)
+    sides, uses = np.unique(sides, axis=0, return_counts=True)
+    end = np.unique(sides[uses == 1])
+    end = end[place[end, 1] < -0.12]
+    ring = place[end]
+    around = np.arctan2(ring[:, 0], ring[:, 2] - ring[:, 2].mean())
+    order = np.argsort(around)
+    near = (
+        skin
+        & (place[:, 1] < -0.02)
+        & (head.region("mouth_cavity") < 0.5)
+        & (head.region("eye_sockets") < 0.5)
+    )
+    ids = np.flatnonzero(near)
+    azimuth = np.arctan2(place[ids, 0], place[ids, 2] - ring[:, 2].mean())
+    low = np.interp(azimuth, around[order], ring[order, 1], period=2 * math.pi)
+    # The neck's upper end: under the jaw in front, higher at the nape.
+    high = -0.105 + 0.055 * (0.5 - 0.5 * np.cos(azimuth)) ** 1.5
+    share = (place[ids, 1] - low) / (high - low)
+    # Under the chin only the neck's side counts, not the chin's front.
+    throat = ~((head.region("face")[ids] > 0.5) & (place[ids, 1] > -0.1)) & (share < 1.6)
+    ids, azimuth, share = ids[throat], azimuth[throat], share[throat]
+    scale = np.array([1.0, 1.2])
+    flat = np.stack([azimuth, share], -1) * scale
+    flat = np.concatenate([flat + [shift, 0] for shift in (-2 * math.pi, 0, 2 * math.pi)])
+    u = np.linspace(0, 2 * math.pi, columns + 1)
+    wanted = (
+        np.stack(np.meshgrid((u + math.pi) % (2 * math.pi) - math.pi, np.linspace(0.0, 1, rows)), -1) * scale
+    )
+    tree = scipy.spatial.Delaunay(flat)
+    query = wanted.reshape(-1, 2)
+    at = tree.find_simplex(query, bruteforce=True)
+    nearest = scipy.spatial.cKDTree(flat).query(query)[1]
+    t = tree.transform[at]
+    part = np.einsum("nij,nj->ni", t[:, :2], query - t[:, 2])
+    weights = np.column_stack([part, 1 - part.sum(1)])
+    roots = tree.simplices[at] % len(ids)
+    lost = at < 0
+    roots[lost], weights[lost] = (nearest[lost] % len(ids))[:, None], [1, 0, 0]
+    shape = (rows, columns + 1, 3)
+    return ids[roots].reshape(shape).astype(np.int32), weights.reshape(shape).astype(np.float32)
+
+
+def neck_points(head: HeadModel, rows: int = 14, columns: int = 64) -> np.ndarray:
+    """Give the points (rows, columns + 1, 3) of `neck_grid` on a head."""
+    roots, weights = neck_grid(rows, columns)
+    return np.einsum("rckd,rck->rcd", head.template[roots].astype(np.float64), weights)

@@ -6,7 +6,8 @@ import math
 import numpy as np
 
 from soaplib.synthetic.scalp import hat_line as scalp_hat_line
-from soaplib.synthetic.worn.fitting import CROWN, Fit
+from soaplib.synthetic.worn.fitting import Fit
+from soaplib.synthetic.worn.radius_maps import CROWN
 
 CLEAR = 0.0085
 """Metres that a hat's inner side keeps from the skin; hair under it takes 4 mm."""
