@@ -28,7 +28,7 @@ _HELD = (
     0.008,
     0.016,
 )  # metres from the lid margins within which smoothing does nothing, and beyond which all
-_TONGUE_STRETCH, _TONGUE_DROOP = 0.75, 7e-3
+_TONGUE_STRETCH, _TONGUE_DROOP = 1.2, 4e-3
 
 
 @dataclasses.dataclass(frozen=True)
@@ -37,8 +37,8 @@ class Base:
 
     mouth_change: (V, 3) what was changed about the mouth's walls and the tongue to make room for teeth. skin, tongue:
     pieces with everything but places. usual: (V, 3) the mean head; rounded: the same without the finer relief of its
-    face; smoothing: sparse (V, V), one round of it. mouth_actions: (E,) bool. joint_supports: the vertices whose weights may change to put a
-    person's joint in its place.
+    face; smoothing: sparse (V, V), one round of it. mouth_actions: (E,) bool. joint_supports: the vertices whose
+    weights may change to put a person's joint in its place.
     """
 
     head: HeadModel
@@ -70,7 +70,8 @@ def base() -> Base:
     for _ in range(_SMOOTHINGS):
         rounded = smoothing @ rounded
     return Base(
-        head=head, lids=lid_grids(head, eyes), lips=LipGrid.of(head), flesh=Flesh.of(head), teeth=Teeth.of(head, parts["teeth"]),
+        head=head, lids=lid_grids(head, eyes), lips=LipGrid.of(head), flesh=Flesh.of(head),
+        teeth=Teeth.of(head, parts["teeth"]),
         tongue=tongue_piece(head, parts["tongue"]), skin=_skin_piece(head),
         mouth_change=np.where(inner[:, None], head.template.astype(np.float64) - raw.template, 0),
         usual=raw.template.astype(np.float64), rounded=rounded,

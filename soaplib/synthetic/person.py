@@ -81,8 +81,8 @@ def make_person(identity: Identity) -> Person:
     )  # fmt: skip
     normals = vertex_normals(template32, shared.faces)
     return Person(
-        identity=identity, head=head, eyes=eyes, pieces=_pieces(shared, template, normals, eyes, teeth), normals=normals,
-        lip_gaps=least_gaps(shared.lips, template),
+        identity=identity, head=head, eyes=eyes, normals=normals,
+        pieces=_pieces(shared, template, normals, eyes, teeth), lip_gaps=least_gaps(shared.lips, template),
     )  # fmt: skip
 
 

@@ -15,7 +15,6 @@ from soaplib.synthetic.lips import uncross
 from soaplib.synthetic.person import Person, vertex_normals
 from soaplib.synthetic.pieces import Piece
 
-
 _STILL_MOUTH = 0.1  # weight of an action of the mouth below which its walls need no care
 
 
