@@ -5,7 +5,7 @@ import dataclasses
 import numpy as np
 
 from soaplib.synthetic.hair import short, tied
-from soaplib.synthetic.hair.locks import Locks, Surface
+from soaplib.synthetic.hair.locks import Locks, Surface, unit
 from soaplib.synthetic.hair.loose import fringe, loose
 from soaplib.synthetic.hair.shell import shell
 
@@ -47,7 +47,7 @@ def _falling(ground, hair, look, rng):
 
 
 def _shaved(ground, hair, look, rng):
-    return Grown((shell(ground, 0.0012 * ground.scale, 0.1, shade=1.0, level=1.0),))
+    return Grown((shell(ground, 0.0018 * ground.scale, 0.1, shade=1.0, level=1.0),))
 
 
 def _crop(ground, hair, look, rng):
@@ -69,7 +69,7 @@ def _spiky(ground, hair, look, rng):
 
 
 def _mohawk(ground, hair, look, rng):
-    sides = shell(ground, 0.0012 * ground.scale, 0.1, shade=0.8, level=0.5)
+    sides = shell(ground, 0.0018 * ground.scale, 0.1, shade=0.8, level=0.5)
     flat = short.crop_body(ground, dataclasses.replace(hair, volume=0.0))
     return Grown((sides,), tuple(short.spikes(ground, hair, look, rng, flat, 0.2 + 0.12 * hair.tail)))
 
@@ -77,28 +77,34 @@ def _mohawk(ground, hair, look, rng):
 def _afro(ground, hair, look, rng):
     scale = ground.scale
     phases = rng.uniform(0, 2 * np.pi, 8)
+    # Modelled and drawn ones are puffs, a real one is made of its curls.
+    puffy = hair.style != "realistic"
+    often = (6, 9, 13, 19) if puffy else (9, 14, 21, 30)
+    size = (0.006 + 0.005 * hair.noise if puffy else 0.0015 + 0.003 * hair.noise) * scale
 
     def gap(azimuth, height):
-        high = np.clip((height + 0.9) / 1.6, 0.25, 1)
+        high = np.clip((height + 1.15) / 1.5, 0.3, 1)
         front = 1 - 0.3 * np.clip(np.cos(azimuth), 0, 1) * np.clip(1 - height, 0, 1)
         return (0.012 + 0.075 * hair.volume) * scale * high * front
 
     def bumps(azimuth, height):
         total = 0.0
-        for k, often in enumerate((9, 14, 21, 30)):
-            total = total + np.sin(often * azimuth + phases[2 * k] + 3 * np.sin(2 * height)) * np.sin(
-                0.8 * often * height + phases[2 * k + 1]
-            ) / (1 + 0.5 * k)
-        return (0.0015 + 0.003 * hair.noise) * scale * total
+        for k, n in enumerate(often):
+            waves = np.sin(n * azimuth + phases[2 * k] + 3 * np.sin(2 * height))
+            total = total + waves * np.sin(0.8 * n * height + phases[2 * k + 1]) / (1 + 0.5 * k)
+        return size * total
 
     def body(azimuth, height):
         edge = np.clip((height - ground.hairline.height(azimuth)) / 0.55, 0, 1)
         rise = np.sqrt(edge * (2 - edge))
         return np.maximum(gap(azimuth, height) + bumps(azimuth, height), 0.001) * rise
 
-    return Grown(
-        (shell(ground, body, 0.05, shade=0.9, level=0.7),), tuple(short.curls(ground, hair, look, rng, body))
-    )
+    puff = shell(ground, body, 0.05, shade=0.9, level=0.7)
+    # Curls have no common direction, and so no long highlight.
+    turn = rng.uniform(0, np.pi, (len(puff.vertices), 1)).astype(np.float32)
+    strands = puff.strands * np.cos(turn) + np.cross(puff.normals, puff.strands) * np.sin(turn)
+    puff = dataclasses.replace(puff, strands=unit(strands))
+    return Grown((puff,), tuple(short.curls(ground, hair, look, rng, body)))
 
 
 def _bald_rim(ground, hair, look, rng):

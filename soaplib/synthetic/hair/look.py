@@ -39,7 +39,7 @@ class Look:
         return width * self.width * hair.lock_width * rng.uniform(0.65, 1.3, count).astype(np.float32)
 
     def widths(
-        self, hair: Hair, root: float = 0.6, full: float = 0.25, points: int | None = None
+        self, hair: Hair, root: float = 0.45, full: float = 0.25, points: int | None = None
     ) -> np.ndarray:
         """Give the widths along a lock."""
         tip = self.tip * (1 - hair.taper)
@@ -49,7 +49,7 @@ class Look:
 _LOOKS = {
     "realistic": Look(1.0, 1.0, 12, 4, 0.28, 0.55, False, 0.35, 2.0, 0.75, 1.0, 0.35),
     "cartoon": Look(0.5, 1.75, 12, 5, 0.50, 0.35, False, 0.20, 2.2, 0.40, 0.6, 0.35),
-    "anime": Look(0.42, 1.9, 12, 5, 0.30, 0.75, False, 0.0, 1.8, 0.15, 0.5, 0.18),
+    "anime": Look(0.42, 1.9, 12, 5, 0.30, 0.86, False, 0.0, 1.8, 0.15, 0.5, 0.18),
     "clay": Look(0.42, 1.4, 10, 6, 0.70, 0.10, True, 0.45, 3.0, 0.30, 0.5, 0.30),
 }
 

@@ -17,6 +17,12 @@ def together(first: Roots, second: Roots) -> Roots:
     return Roots(*(np.concatenate([getattr(first, name), getattr(second, name)]) for name in fields))
 
 
+def front_row(ground: Ground, count: int, wide: float, rng: np.random.Generator) -> Roots:
+    """Give roots just behind the front hairline, to azimuths of +-`wide`."""
+    azimuth = np.linspace(-wide, wide, count) + rng.normal(size=count) * 0.02
+    return ground.roots(azimuth, ground.hairline.height(azimuth) + 0.03 + 0.04 * rng.uniform(size=count))
+
+
 def waves(hair: Hair, roots: Roots, rng: np.random.Generator, scale: float) -> dict:
     """Give the wave arguments of `grow_tufts`: neighbours wave alike."""
     count = len(roots)
@@ -32,6 +38,7 @@ def loose(ground: Ground, hair: Hair, look: Look, rng: np.random.Generator) -> l
     roots = ground.spread(look.number(115, hair), rng)
     if hair.part_length > 0:
         roots = together(roots, ground.along_part(max(5, round(20 * look.count**0.5)), 0.05))
+    roots = together(roots, front_row(ground, max(9, round(22 * look.count**0.5)), 1.2, rng))
     for aside in (0.1, 0.26):
         roots = together(roots, ground.about_crown(max(7, round(13 * look.count**0.5)), aside))
     if hair.fringe > 0.05:

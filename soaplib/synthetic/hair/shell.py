@@ -5,11 +5,11 @@ import numpy as np
 from soaplib.synthetic.hair.ground import Ground
 from soaplib.synthetic.hair.locks import Surface, unit
 
-_AROUND, _DOWN = 72, 17
+_AROUND, _DOWN = 80, 18
 _PERIODS = 4
 
 
-def shell(ground: Ground, gap, fade: float = 0.25, top=None, shade: float = 0.75, level=0.0) -> Surface:
+def shell(ground: Ground, gap, fade: float = 0.25, top=None, shade: float = 0.85, level=0.25) -> Surface:
     """Build the shell.
 
     gap: metres, a number or a function of (azimuth, height) on the base head; it starts from 0 at the hairline over

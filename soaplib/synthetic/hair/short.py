@@ -8,7 +8,7 @@ from soaplib.synthetic.hair.codes import Hair
 from soaplib.synthetic.hair.ground import Ground
 from soaplib.synthetic.hair.locks import Locks
 from soaplib.synthetic.hair.look import Look
-from soaplib.synthetic.hair.loose import together, waves
+from soaplib.synthetic.hair.loose import front_row, together, waves
 from soaplib.synthetic.hair.tufts import grow_tufts
 
 
@@ -87,7 +87,7 @@ def swept(ground: Ground, hair: Hair, look: Look, rng: np.random.Generator, body
     """Grow a top that is combed up, back and to one side over short sides; body: see `swept_body`."""
     scale = ground.scale
     roots = ground.spread(look.number(210, hair), rng)
-    front = ground.roots(*_front_row(ground, max(7, round(22 * look.count)), rng))
+    front = front_row(ground, max(7, round(22 * look.count)), 0.8, rng)
     roots = together(roots, front)
     ground = ground.raised(body)
     roots = ground.lifted(roots)
@@ -143,7 +143,7 @@ def spikes(
         roots = _strip(ground, crest, look.number(150, hair), rng)
     else:
         roots = ground.spread(max(44, look.number(130, hair)), rng, 0.4)
-        roots = together(roots, ground.roots(*_front_row(ground, max(8, round(16 * look.count)), rng)))
+        roots = together(roots, front_row(ground, max(8, round(16 * look.count)), 0.8, rng))
     ground = ground.raised(body)
     roots = ground.lifted(roots, 0.004)
     count = len(roots)
@@ -173,7 +173,7 @@ def spikes(
 def curls(ground: Ground, hair: Hair, look: Look, rng: np.random.Generator, body) -> list[Locks]:
     """Grow coils over a round body of hair, metres as a function of (azimuth, height); some stand off it."""
     scale = ground.scale
-    roots = ground.spread(look.number(330, hair), rng, 1.0)
+    roots = ground.spread(look.number(330 if hair.style == "realistic" else 200, hair), rng, 1.0)
     ground = ground.raised(lambda azimuth, height: body(azimuth, height) - 0.002 * scale)
     roots = ground.lifted(roots)
     count = len(roots)
@@ -194,7 +194,8 @@ def curls(ground: Ground, hair: Hair, look: Look, rng: np.random.Generator, body
 def ropes(ground: Ground, hair: Hair, look: Look, rng: np.random.Generator) -> list[Locks]:
     """Grow dreadlocks: ropes that fall from all over the head."""
     scale = ground.scale
-    roots = ground.spread(max(30, round(75 * look.count**0.5 * hair.density)), rng)
+    roots = ground.spread(max(30, round(68 * look.count**0.5 * hair.density)), rng)
+    roots = together(roots, front_row(ground, 11, 1.0, rng))
     count = len(roots)
     layer = np.clip(1 - roots.away / 1.5 + 0.15 * rng.normal(size=count), 0, 1)
     base = (0.003 + 0.006 * layer + 0.006 * hair.volume) * scale
@@ -212,11 +213,6 @@ def ropes(ground: Ground, hair: Hair, look: Look, rng: np.random.Generator) -> l
         turns=rng.uniform(1.5, 3.0, count), curl=0.3,
     )  # fmt: skip
     return [locks]
-
-
-def _front_row(ground, count, rng):
-    azimuth = np.linspace(-0.8, 0.8, count) + rng.normal(size=count) * 0.02
-    return azimuth, ground.hairline.height(azimuth) + 0.035 + 0.03 * rng.uniform(size=count)
 
 
 def _strip(ground, wide, count, rng):

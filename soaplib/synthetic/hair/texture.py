@@ -31,8 +31,9 @@ def strand_texture(rng: np.random.Generator, contrast: float, fineness: float = 
 def coil_texture(rng: np.random.Generator, contrast: float) -> np.ndarray:
     """Make a (HEIGHT, WIDTH, 3) uint8 texture of tight curls: dots and gaps of no direction."""
     grain = np.zeros((HEIGHT, WIDTH))
-    for step, strength in ((3, 1.0), (6, 0.8)):
-        grain += strength * _stretched(rng.normal(size=(HEIGHT // step, WIDTH // step)), HEIGHT, WIDTH)
+    # Over the shell a texel is three times as tall as wide.
+    for step, strength in ((3, 1.0), (7, 1.0)):
+        grain += strength * _stretched(rng.normal(size=(3 * HEIGHT // step, WIDTH // step)), HEIGHT, WIDTH)
     bright = np.exp(0.3 * contrast * grain / grain.std())
     bright = np.clip(bright / np.quantile(bright, 0.95), 0, 1)
     return np.repeat((bright * 255).round().astype(np.uint8)[..., None], 3, 2)

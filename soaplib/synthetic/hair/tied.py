@@ -23,9 +23,9 @@ def combed(ground: Ground, hair: Hair, look: Look, rng: np.random.Generator, tie
     scale = ground.scale
     roots = ground.spread(look.number(115, hair), rng)
     azimuth = np.linspace(-np.pi, np.pi, max(20, round(44 * look.count**0.5)) + 1)[:-1]
-    edge = ground.roots(
-        azimuth + rng.normal(size=len(azimuth)) * 0.02, ground.hairline.height(azimuth) + 0.03
-    )
+    azimuth = azimuth + rng.normal(size=len(azimuth)) * 0.02
+    behind = 0.02 + 0.06 * rng.uniform(size=len(azimuth)) ** 2
+    edge = ground.roots(azimuth, ground.hairline.height(azimuth) + behind)
     roots = together(roots, edge)
     if len(ties) == 2:
         roots = together(roots, ground.along_part(max(5, round(18 * look.count**0.5)), 0.05))
@@ -43,11 +43,12 @@ def combed(ground: Ground, hair: Hair, look: Look, rng: np.random.Generator, tie
     count = len(roots)
     layer = np.clip(reach / (0.2 * scale) + 0.15 * rng.normal(size=count), 0, 1)
     base = (0.0015 + 0.0045 * layer + 0.010 * hair.volume * np.clip(roots.edge / 0.5, 0.1, 1)) * scale
+    slim = look.widths(hair, 0.35, 0.3)
     gaps = np.stack([0.8 * base, base, 0.9 * base, np.full(count, 0.004 * scale)], 1)
     locks = grow_tufts(
         ground, roots, rng, length=1.8 * reach + 0.02 * scale, gaps=gaps, points=look.points, target=target,
         width=look.half_width(0.0095 * scale, hair, rng, count),
-        taper=np.maximum(look.widths(hair, 0.8, 0.2), 0.45), away=(0.0, 0.0), down=(0.0, 0.0), pull=(1.0, 1.0),
+        taper=np.where(np.arange(look.points) < look.points / 3, slim, np.maximum(slim, 0.45)), away=(0.0, 0.0), down=(0.0, 0.0), pull=(1.0, 1.0),
         push=np.float32([[0, 0, 0], [0, 0, 0]]), stiff=0.55, cling=(0.6, 0.6), noise=0.06 * hair.noise,
         bulge=0.8 * look.bulge, layer=0.3 + 0.6 * layer, round=look.round,
         wave=0.25 * hair.wave * scale, turns=hair.wave_count * 0.6, curl=0.0,
@@ -165,8 +166,8 @@ def bun(ground: Ground, hair: Hair, look: Look, rng: np.random.Generator, tie: n
     t = np.linspace(0, 1, points)
     swirl = (1.2 + 1.8 * hair.wave_count / 4) * (1 if hair.seed % 2 else -1)
     around = (np.arange(count) / count * 2 * np.pi)[:, None] + swirl * t + 0.25 * rng.normal(size=(count, 1))
-    rise = -0.9 + (1.15 + 0.9 + 0.2 * rng.normal(size=(count, 1))) * t
-    rise = np.clip(rise, -1.2, 1.45)
+    rise = -0.9 + (2.6 + 0.2 * rng.normal(size=(count, 1))) * t
+    rise = np.clip(rise, -1.2, 1.9)
     out = (
         np.cos(rise)[..., None] * (np.cos(around)[..., None] * right + np.sin(around)[..., None] * up)
         + 0.85 * np.sin(rise)[..., None] * axis
