@@ -35,8 +35,9 @@ def draw_lashes(rng: np.random.Generator, style: str, masculine: float = 0.5) ->
     made_up = rng.uniform() < 0.5 * (1 - masculine)
     length = {"realistic": 0.0042, "cartoon": 0.0055, "anime": 0.0045, "clay": 0.003}[style]
     length *= rng.uniform(0.7, 1.1) * (1.25 - 0.55 * masculine) * (1.3 if made_up else 1.0)
+    lower = rng.choice([0.0, 0.2]) if style == "anime" else rng.uniform(0.0, 0.45)
     return Lashes(
-        style, int(rng.integers(2**31)), float(length), float(rng.uniform(0.0, 0.45) if style != "anime" else rng.choice([0.0, 0.2])), float(rng.uniform(0.3, 0.9)),
+        style, int(rng.integers(2**31)), float(length), float(lower), float(rng.uniform(0.3, 0.9)),
         float(rng.uniform(0.1, 0.6) * (1.3 if style == "anime" else 1.0)),
         int(rng.integers(9, 16)) if style in ("realistic", "cartoon") else 0,
         tuple(round(float(c), 3) for c in rng.uniform(0.03, 0.12) * np.array([1.2, 1.0, 0.95])),

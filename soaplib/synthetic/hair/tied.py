@@ -48,7 +48,8 @@ def combed(ground: Ground, hair: Hair, look: Look, rng: np.random.Generator, tie
     locks = grow_tufts(
         ground, roots, rng, length=1.8 * reach + 0.02 * scale, gaps=gaps, points=look.points, target=target,
         width=look.half_width(0.0095 * scale, hair, rng, count),
-        taper=np.where(np.arange(look.points) < look.points / 3, slim, np.maximum(slim, 0.45)), away=(0.0, 0.0), down=(0.0, 0.0), pull=(1.0, 1.0),
+        taper=np.where(np.arange(look.points) < look.points / 3, slim, np.maximum(slim, 0.45)),
+        away=(0.0, 0.0), down=(0.0, 0.0), pull=(1.0, 1.0),
         push=np.float32([[0, 0, 0], [0, 0, 0]]), stiff=0.55, cling=(0.6, 0.6), noise=0.06 * hair.noise,
         bulge=0.8 * look.bulge, layer=0.3 + 0.6 * layer, round=look.round,
         wave=0.25 * hair.wave * scale, turns=hair.wave_count * 0.6, curl=0.0,
@@ -116,7 +117,7 @@ def tail(
     points = look.points + 6
     axis = tail_axis(ground, hair, tie, hair.length * scale, points, forward)
     across, other = frame(axis)
-    count = max(9, round(34 * look.count * hair.density))
+    count = max(9, round(29 * look.count * hair.density))
     angle = rng.uniform(0, 2 * np.pi, count)
     # Most locks on the outside, where they are seen.
     off = np.sqrt(rng.uniform(0.25, 1, count))
