@@ -19,6 +19,7 @@ from soaplib.synthetic.lids import LidGrid, lid_grids, regular_rows
 from soaplib.synthetic.lips import LipGrid
 from soaplib.synthetic.mouth import Teeth, tongue_piece
 from soaplib.synthetic.pieces import LABELS, Piece
+from soaplib.synthetic.skin_layout import skin_layout
 
 _STILL = 3e-4  # metres: the lower jaw stays where an action moves it by less
 _SMOOTHINGS = 12
@@ -153,7 +154,7 @@ def _skin_piece(head):
     return Piece(
         name="skin", vertices=head.template[ids], normals=np.zeros((len(ids), 3), np.float32), faces=faces,
         labels=labels, colours=np.ones((len(ids), 3), np.float32), roots=np.repeat(ids[:, None], 3, 1),
-        root_weights=weights, uv=head.uv[pairs[:, 1]].astype(np.float32), gloss=0.15,
+        root_weights=weights, uv=skin_layout().uv.astype(np.float32), gloss=0.15,
     )  # fmt: skip
 
 

@@ -4,6 +4,7 @@ import dataclasses
 
 import numpy as np
 
+from soaplib.data import JOINT_NAMES
 from soaplib.head import HeadModel
 from soaplib.synthetic.backdrop import Backdrop, draw_backdrop
 from soaplib.synthetic.camera import Turn, draw_turn
@@ -32,6 +33,7 @@ from soaplib.synthetic.person import Person, make_person
 from soaplib.synthetic.pieces import STYLES, Piece
 from soaplib.synthetic.posing import pose_person, posed, posed_strands
 from soaplib.synthetic.relief import relief_gradient, skin_relief
+from soaplib.synthetic.scalp import Hairline
 from soaplib.synthetic.skin import Skin, draw_skin
 from soaplib.synthetic.skin_paint import paint_skin
 from soaplib.synthetic.worn import Worn, covered_by, draw_worn, dress
@@ -40,6 +42,9 @@ _SHARES = (0.4, 0.25, 0.2, 0.15)  # of `STYLES`
 _DRAWS = ("style", "identity", "skin", "irises", "mouth", "worn", "hair", "brows", "beard", "lashes", "expression",
           "turn", "light", "look", "backdrop")  # fmt: skip
 _SKIN_SIZE = 512
+_SCALP = 0.75  # how much the scalp takes the colour of the hair that grows on it
+_BARE = ("shaved", "bald_rim")  # families that show the scalp
+_NECK = JOINT_NAMES.index("neck")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -128,7 +133,9 @@ class SyntheticHead:
         return self.recipe.backdrop
 
 
-def draw_codes(seed: int, style: str | None = None, hair: str | None = None, expression: str | None = None) -> Codes:
+def draw_codes(
+    seed: int, style: str | None = None, hair: str | None = None, expression: str | None = None
+) -> Codes:
     """Draw the codes of a head.
 
     Every part has random numbers of its own, so that one part may be replaced (`dataclasses.replace`) or held and
@@ -146,7 +153,7 @@ def draw_codes(seed: int, style: str | None = None, hair: str | None = None, exp
     locks = draw_hair(rngs["hair"], style, covered_by(worn), masculine, years, hair)
     beard = draw_beard(rngs["beard"], style, locks, masculine, years)
     return Codes(
-        seed=seed, style=style, identity=identity, skin=dataclasses.replace(skin, hair_colour=locks.colour.base),
+        seed=seed, style=style, identity=identity, skin=_under(skin, locks, beard),
         irises=draw_irises(rngs["irises"], style, skin.melanin, age),
         mouth=draw_mouth_colours(rngs["mouth"], style, skin.melanin, age), worn=worn, hair=locks,
         brows=draw_brows(rngs["brows"], style, locks, masculine), beard=beard,
@@ -157,14 +164,23 @@ def draw_codes(seed: int, style: str | None = None, hair: str | None = None, exp
     )  # fmt: skip
 
 
+def _under(skin, hair, beard):
+    """The skin under its hair: dark between the locks, and not stubbly where a beard is."""
+    return dataclasses.replace(
+        skin, hair_colour=hair.colour.base, scalp=skin.scalp if hair.family in _BARE else _SCALP,
+        stubble=skin.stubble if beard is None else 0.0,
+    )  # fmt: skip
+
+
 def make_head(seed: int | Codes) -> SyntheticHead:
     """Make a head from its seed, or from codes that were drawn and changed. Deterministic."""
     codes = seed if isinstance(seed, Codes) else draw_codes(int(seed))
     person = make_person(codes.identity)
-    weights = np.asarray(codes.expression.weights)
-    relief = skin_relief(codes.skin, weights, _SKIN_SIZE)
+    pose = pose_person(person, codes.expression)
+    relief = skin_relief(codes.skin, np.asarray(codes.expression.weights), _SKIN_SIZE)
+    hairline = Hairline(**{f.name: getattr(codes.hair, f.name) for f in dataclasses.fields(Hairline)})
     textures = {
-        "skin": paint_skin(codes.skin, _SKIN_SIZE, relief),
+        "skin": paint_skin(codes.skin, _SKIN_SIZE, relief, hairline),
         "eyes": paint_eyes(codes.irises, person.eyes.iris_radius / person.eyes.radii),
         "teeth": paint_teeth(codes.mouth),
         "tongue": paint_tongue(codes.mouth),
@@ -175,9 +191,9 @@ def make_head(seed: int | Codes) -> SyntheticHead:
     )
     neutral = (*own, *_grown(codes, person.head), *(dress(thing, person.head) for thing in codes.worn))
     return SyntheticHead(
-        recipe=codes, person=person, vertices=pose_person(person, codes.expression).vertices, neutral=neutral,
+        recipe=codes, person=person, vertices=pose.vertices, neutral=neutral,
         pieces=tuple(_posed(piece, person, codes.expression) for piece in neutral),
-        gradients={"skin": relief_gradient(relief, _SKIN_SIZE)},
+        gradients={"skin": relief_gradient(relief, _SKIN_SIZE, pose.transforms[_NECK][:, :3])},
     )  # fmt: skip
 
 
