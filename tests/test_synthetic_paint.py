@@ -15,7 +15,7 @@ from soaplib.synthetic.light import Light, draw_light
 from soaplib.synthetic.looks import Look, draw_look
 from soaplib.synthetic.paint import EXTRAS, assemble, paint
 from soaplib.synthetic.pieces import LABELS, STYLES, Piece
-from soaplib.synthetic.visible import place_vertices, scan_visible
+from soaplib.synthetic.visible import LANES, place_vertices, scan_visible
 
 FLAT = Light("plain", (1.0,) * 3, (1.0,) * 3, (), (0.0, 0.0, 1.0), (0.0,) * 3, 0.01)
 MATT = Look(shine=0.0, rim=0.0, occlusion=0.0)
@@ -99,8 +99,9 @@ def test_visibility_is_the_renderers():
     wanted = rast[0, ..., 3].long().numpy() - 1
     places = np.empty((len(head.template), 4))
     place_vertices(head.template, camera, 1.0, places)
-    depth, ids = np.empty((128, 128)), np.empty((128, 128), np.int32)
+    depth, ids = np.empty((128, 128 + LANES), np.float32), np.empty((128, 128 + LANES), np.int32)
     scan_visible(places, faces, len(faces), 128, depth, ids)
+    ids = ids[:, :128]
     assert (ids == wanted).mean() > 0.9995 and ((ids >= 0) == (wanted >= 0)).mean() > 0.9999
 
 

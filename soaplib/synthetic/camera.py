@@ -8,7 +8,7 @@ import numpy as np
 from soaplib.data import VIEW_YAWS
 from soaplib.head import HeadModel
 from soaplib.landmarks import IBUG68
-from soaplib.render import orthographic, perspective, project, turn
+from soaplib.render import orthographic, perspective, turn
 
 _BELOW_CHIN = 0.2  # of the height of the 68 landmarks, as in soaplib.portrait.crop.cut_row
 _BORDER = 0.1  # of the side of the box about the head, all round
@@ -87,7 +87,7 @@ def make_cameras(turned: Turn, head: HeadModel, posed: np.ndarray, drawn: np.nda
     view, cut = _frame(seen(landmarks, True), seen(drawn, True), (0, 0), 1)
     scale = size / view[2]
     first = orthographic(rotation, scale, _centre(view, size) - scale * (rotation @ pivot)[:2] * (1, -1))
-    views = np.stack([turn(first, float(yaw), pivot) for yaw in VIEW_YAWS])
+    views = turn(first[None], np.array(VIEW_YAWS, float), pivot)
 
     near, portrait_cut = _frame(seen(landmarks, False), seen(drawn, False), turned.shift, turned.zoom)
     near_scale = size / near[2]
@@ -120,4 +120,5 @@ def _row(cut, frame, size):
 
 def landmark_pixels(head: HeadModel, posed: np.ndarray, camera: np.ndarray) -> np.ndarray:
     """Give the (478, 2) pixels of the landmarks of a posed head."""
-    return project(head.landmarks(posed).astype(np.float64), camera)
+    moved = head.landmarks(posed).astype(np.float64) @ camera[:, :3].T + camera[:, 3]
+    return moved[:, :2] / moved[:, 3:]

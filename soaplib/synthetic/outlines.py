@@ -9,7 +9,7 @@ _LIPS = 0.5
 def find_lines(ids, depth, values, faces, up, scale, perspective, jump, width, ink):
     """Mark in ink (H, W) uint8 the samples on which a line is drawn.
 
-    ids, depth (H, W): what `scan_visible` found. values, faces: of the scene (see
+    ids, depth (H, W or more): what `scan_visible` found. values, faces: of the scene (see
     `soaplib.synthetic.paint.Scene`); the last column of faces is the class that lines part from others, and 8 marks
     lips. up: (3,) the picture's, in the world. scale, perspective: how depth becomes metres: depth / scale, or of a
     perspective camera of focal length `scale` the inverse of its depth. jump: metres by which a surface must lie
@@ -17,7 +17,7 @@ def find_lines(ids, depth, values, faces, up, scale, perspective, jump, width, i
 
     A line lies on the nearer side. Smooth slopes make none, as the depth's second difference is what counts.
     """
-    height, columns = ids.shape
+    height, columns = ink.shape
     ink[:] = 0
     for r in range(height):
         for c in range(columns):

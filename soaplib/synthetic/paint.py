@@ -19,7 +19,7 @@ from soaplib.synthetic.outlines import find_lines
 from soaplib.synthetic.pieces import LABELS, Piece
 from soaplib.synthetic.shading import Shader, make_shader, shade
 from soaplib.synthetic.texels import Texels, pack, sample
-from soaplib.synthetic.visible import place_vertices, scan_visible
+from soaplib.synthetic.visible import LANES, place_vertices, scan_visible
 
 EXTRAS = ("depth", "uv", "albedo", "position")
 
@@ -221,8 +221,8 @@ def _paint_view(task, tasks, scene, cameras, rotations, eyes, rows, size, output
     values, faces = scene.values, scene.faces
     places = np.empty((len(values), 4))
     place_vertices(values, camera, 2.0, places)
-    depth = np.empty((2 * size, 2 * size))
-    ids = np.empty((2 * size, 2 * size), np.int32)
+    depth = np.empty((2 * size, 2 * size + LANES), np.float32)
+    ids = np.empty((2 * size, 2 * size + LANES), np.int32)
     scan_visible(places, faces, scene.culled, rows[task], depth, ids)
     perspective = abs(camera[3, 0]) + abs(camera[3, 1]) + abs(camera[3, 2]) > 0
     # Pixels a metre of an orthographic camera, focal length of a perspective one.
