@@ -7,8 +7,10 @@ from test_render_rasterise import ball
 
 from soaplib.render import (
     camera_normals,
+    contact_sheet,
     draw,
     face_normals,
+    irradiance_sh,
     lambert,
     mesh_edges,
     orthographic,
@@ -17,7 +19,9 @@ from soaplib.render import (
     shade_sh,
     spherical_harmonics,
     turn,
+    turntable,
     vertex_normals,
+    world_normals,
 )
 
 FRONT = orthographic(np.eye(3), 20.0, (24.0, 24.0))
@@ -216,7 +220,87 @@ def test_draw_names_wrong_input():
         bad = types.SimpleNamespace(**(vars(thing) | change))
         with pytest.raises(ValueError, match=name):
             draw([bad], FRONT, (4, 4))
-    with pytest.raises(ValueError, match="light"):
-        draw([thing], FRONT, (4, 4), light="hard")
+    for light in ("hard", np.zeros(4), np.full(3, np.nan)):
+        with pytest.raises(ValueError, match="light"):
+            draw([thing], FRONT, (4, 4), light=light)
     with pytest.raises(ValueError, match="size"):
         draw([thing], FRONT, (4, -4))
+
+
+def test_world_normals_undo_camera_normals():
+    vertices, faces = ball()
+    normals = vertex_normals(vertices, faces)
+    cameras = torch.stack([turn(torch.tensor(FRONT), yaw, torch.zeros(3)) for yaw in (20.0, -70)])
+    seen = camera_normals(normals, cameras)
+    torch.testing.assert_close(world_normals(seen, cameras), normals.expand(2, -1, -1))
+    image = seen[:, :10].reshape(2, 2, 5, 3)
+    torch.testing.assert_close(world_normals(image, cameras[:, None])[0].reshape(10, 3), normals[:10])
+
+
+def test_irradiance_is_the_light_over_the_half_sphere():
+    g = torch.Generator().manual_seed(0)
+    light = torch.randn(9, 3, generator=g, dtype=torch.float64)
+    directions = torch.nn.functional.normalize(
+        torch.randn(400_000, 3, generator=g, dtype=torch.float64), dim=-1
+    )
+    normals = directions[:5]
+    cosine = (directions @ normals.T).clamp(min=0)
+    # The mean over the sphere of light times cosine, times 4 pi, over pi.
+    truth = cosine.T @ shade_sh(directions, light) * 4 / len(directions)
+    torch.testing.assert_close(shade_sh(normals, irradiance_sh(light)), truth, atol=0.02, rtol=0)
+    white = torch.zeros(9, dtype=torch.float64)
+    white[0] = (4 * torch.pi) ** 0.5
+    torch.testing.assert_close(shade_sh(normals, irradiance_sh(white)), torch.ones(5, dtype=torch.float64))
+
+
+def test_lights_of_a_drawing():
+    vertices, faces = square(0.0)
+    normals = np.tile([0.0, 0, 1], (4, 1))
+    thing = part(vertices, faces, (255, 255, 255), normals=normals)
+    seen = [
+        draw([thing], FRONT, (48, 48), background=0, light=light)[24, 24] for light in ((0, 0, 1), (1, 0, 1))
+    ]
+    np.testing.assert_allclose(seen[0], 1, atol=1e-6)
+    np.testing.assert_allclose(seen[1], 0.3 + 0.7 / 2**0.5, atol=1e-6)
+    coloured = np.zeros((9, 3))
+    coloured[0], coloured[2] = (1, 2, -9), (0.5, 0, 0)
+    truth = np.array([0.28209479 + 0.5 * 0.48860251, 2 * 0.28209479, 0])
+    np.testing.assert_allclose(draw([thing], FRONT, (48, 48), 0, coloured)[24, 24], truth, atol=1e-6)
+    grey = draw([thing], FRONT, (48, 48), 0, coloured[:, 0])[24, 24]
+    np.testing.assert_allclose(grey, truth[0], atol=1e-6)
+    # Light turns with the camera, and falls on the side that is seen.
+    behind = turn(FRONT, 180.0, np.zeros(3))
+    both = part(vertices, faces, (255, 255, 255), normals=normals, double_sided=True)
+    np.testing.assert_allclose(draw([both], behind, (48, 48), 0, (1, 0, 1))[24, 24], seen[1], atol=1e-6)
+
+
+def test_turntable_goes_once_around_to_the_left():
+    thing = part(np.add(square(0.5, 0.2)[0], [0, 0, 0]), square(0.0)[1], (255, 0, 0), double_sided=True)
+    left = part(
+        [[0.6, -0.3, 0.2], [0.6, -0.3, -0.2], [0.6, 0.3, -0.2], [0.6, 0.3, 0.2]], square(0.0)[1], (0, 255, 0)
+    )
+    pictures = list(turntable([thing, left], FRONT, np.zeros(3), (48, 48), 4, background=0.0, light=None))
+    assert len(pictures) == 4
+    np.testing.assert_array_equal(pictures[0], draw([thing, left], FRONT, (48, 48), background=0.0))
+    # After a quarter the part on the head's left (+X) faces the viewer.
+    np.testing.assert_allclose(pictures[1][24, 24], [0, 1, 0])
+    np.testing.assert_allclose(pictures[2][24, 24], [1, 0, 0])
+    assert not np.allclose(pictures[3][24, 24], [0, 1, 0])
+
+
+def test_contact_sheet():
+    pictures = [np.full((4, 6, 3), n, np.uint8) for n in range(5)]
+    sheet = contact_sheet(pictures, columns=3, gap=1, background=(9, 8, 7))
+    assert sheet.shape == (11, 22, 3) and sheet.dtype == np.uint8
+    assert (sheet[1:5, 8:14] == 1).all() and (sheet[6:10, 1:7] == 3).all()
+    assert (sheet[0] == (9, 8, 7)).all() and (sheet[6:10, 15:21] == (9, 8, 7)).all()
+    assert contact_sheet(pictures[:4], gap=0).shape == (8, 12, 3)
+    assert contact_sheet(pictures[:1]).shape == (20, 22, 3)
+    for bad, columns, name in (
+        ([], None, "none"),
+        ([np.zeros((4, 4, 3)), np.zeros((4, 5, 3))], None, "same"),
+        ([np.zeros((4, 4))], None, "same"),
+        (pictures, 0, "columns"),
+    ):
+        with pytest.raises(ValueError, match=name):
+            contact_sheet(bad, columns)

@@ -37,11 +37,13 @@ def turntable(
     Returns:
         The path.
     """
+    from soaplib.render import turntable as pictures_around
+
     count = round(seconds * fps)
-    place = _whole(avatar)
-    frames = (
-        _draw(avatar.parts, (size, size), 2 * math.pi * index / count, *place) for index in range(count)
-    )
+    centre, distance = _whole(avatar)
+    camera = _camera((size, size), 0.0, centre, distance)
+    around = pictures_around(avatar.parts, camera, centre, (size, size), count, _BACKGROUND)
+    frames = map(_as_bytes, around)
     return _write(path, frames, count, fps, progress)
 
 
@@ -86,16 +88,25 @@ def expressions(
 
 def _draw(parts: Sequence[Part], size: tuple[int, int], yaw: float, centre, distance: float) -> np.ndarray:
     """Draw parts from `yaw` radians to the head's left of the front, `distance` metres from `centre`, as uint8."""
-    from soaplib.render import draw, perspective
+    from soaplib.render import draw
+
+    camera = _camera(size, yaw, centre, distance)
+    return _as_bytes(draw(parts, camera, size, background=_BACKGROUND, light="soft"))
+
+
+def _camera(size: tuple[int, int], yaw: float, centre, distance: float) -> np.ndarray:
+    from soaplib.render import perspective
 
     rotation = _towards(yaw)
-    camera = perspective(
+    return perspective(
         rotation,
         -rotation @ centre - np.array([0, 0, distance]),
         size[0] / 2 / math.tan(_FIELD_OF_VIEW / 2),
         np.array([size[1] / 2, size[0] / 2]),
     )
-    picture = draw(parts, camera, size, background=_BACKGROUND, light="soft")
+
+
+def _as_bytes(picture: np.ndarray) -> np.ndarray:
     return (picture * 255 + 0.5).astype(np.uint8)
 
 

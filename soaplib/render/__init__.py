@@ -19,9 +19,12 @@ _HOMES = {
         "camera_rotation", "clip_positions", "orthographic", "perspective", "project", "turn",
     ),
     "shading": (
-        "camera_normals", "face_normals", "lambert", "shade_sh", "spherical_harmonics",
+        "camera_normals", "face_normals", "irradiance_sh", "lambert", "shade_sh", "spherical_harmonics",
+        "world_normals",
     ),
-    "pictures": ("Rendering", "draw", "render_views"),
+    "pictures": ("Rendering", "render_views"),
+    "drawing": ("draw",),
+    "turntables": ("contact_sheet", "turntable"),
 }  # fmt: skip
 _HOME_OF = {name: home for home, names in _HOMES.items() for name in names}
 

@@ -97,6 +97,14 @@ def camera_normals(normals: torch.Tensor, camera: torch.Tensor) -> torch.Tensor:
     return normals @ camera_rotation(camera).to(normals.dtype).transpose(-1, -2)
 
 
+def world_normals(normals: torch.Tensor, camera: torch.Tensor) -> torch.Tensor:
+    """Turn normals (..., V, 3) in camera axes back into the world's: the inverse of `camera_normals`.
+
+    Of an image (N, H, W, 3) and cameras (N, 4, 4), give camera[:, None].
+    """
+    return normals @ camera_rotation(camera).to(normals.dtype)
+
+
 def lambert(normals: torch.Tensor, direction, ambient: float = 0.3) -> torch.Tensor:
     """Return ambient + (1 - ambient) max(0, n . l), shape (...), for unit normals (..., 3).
 
@@ -136,3 +144,13 @@ def shade_sh(normals: torch.Tensor, coefficients: torch.Tensor) -> torch.Tensor:
     already in them.
     """
     return spherical_harmonics(normals) @ coefficients
+
+
+def irradiance_sh(light: torch.Tensor) -> torch.Tensor:
+    """Turn coefficients (9, ...) of the light from each direction into those of the shade it gives: for `shade_sh`.
+
+    That is the light times the cosine over the half sphere, divided by pi: light of 1 from everywhere shades by 1.
+    The factors of order 0, 1 and 2 are 1, 2/3 and 1/4. Source: Ramamoorthi and Hanrahan 2001, equation 8.
+    """
+    factors = light.new_tensor([1.0] + [2 / 3] * 3 + [1 / 4] * 5)
+    return light * factors.reshape(9, *[1] * (light.ndim - 1))
