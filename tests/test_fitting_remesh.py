@@ -10,7 +10,10 @@ from scipy.sparse.csgraph import connected_components
 from soaplib.fitting.carried import adapted_head, carried_head, frozen_faces
 from soaplib.fitting.edges import edge_targets, seen_error
 from soaplib.fitting.remesh import LONG, remesh
-from soaplib.fitting.surgery.table import make_table
+from soaplib.fitting.surgery.collapse import collapse_edges, short_edges
+from soaplib.fitting.surgery.flip import flip_edges
+from soaplib.fitting.surgery.split import long_edges, split_edges
+from soaplib.fitting.surgery.table import grown, make_table
 from soaplib.head import load_head, subdivide
 from soaplib.head.model import split_quads
 
@@ -177,6 +180,35 @@ def test_half_edges_of_two_triangles():
     assert table.locked.all()
 
 
+def test_the_table_stays_whole():
+    """Twins point at each other, and every vertex at a half-edge of its own, after each kind of operation."""
+    vertices, faces = torus()
+    faces = faces.astype(np.int32)
+    targets = np.where(vertices[:, 0] > 0, 0.08, 0.5)
+    table = make_table(vertices, faces, np.zeros((len(vertices), 2)), faces, targets, none(faces))
+
+    def check_table():
+        alive = np.flatnonzero(np.repeat(table.alive, 3))
+        corner, following = table.faces.ravel(), np.roll(table.faces, -1, 1).ravel()
+        twin = table.twin[alive]
+        np.testing.assert_array_equal(table.twin[twin], alive)
+        np.testing.assert_array_equal(corner[alive], following[twin])
+        used = np.unique(corner[alive])
+        np.testing.assert_array_equal(corner[table.outgoing[used]], used)
+        assert table.alive[table.outgoing[used] // 3].all()
+        np.testing.assert_array_equal(np.flatnonzero(table.outgoing >= 0), used)
+
+    check_table()
+    edges = long_edges(table, LONG)
+    table = grown(table, len(edges) + 1)
+    assert split_edges(table, edges, LONG, 0.3) > 100
+    check_table()
+    assert flip_edges(table, 0.5, 0.1, 3) > 20
+    check_table()
+    assert collapse_edges(table, short_edges(table, 0.8), 0.8, LONG, 0.3, 0.5, 0.25) > 20
+    check_table()
+
+
 # What holds on any surface.
 
 
@@ -268,6 +300,30 @@ def test_seams_and_borders_are_kept(target):
     on_seam = np.isin(r.uv, [0, 1]).any(1)
     seam = [np.unique(r.uv[on_seam & (r.uv[:, 0] == side), 1]) for side in (0, 1)]
     np.testing.assert_allclose(*seam)
+
+
+@pytest.mark.parametrize("target", [0.04, 0.25, 0.6])
+def test_triangles_stay_in_their_charts(target):
+    """A plane in two charts that lie apart, their seam once straight and once with a kink."""
+    x, y = (g.ravel() for g in np.meshgrid(np.arange(17) / 8 - 1, np.arange(17) / 8 - 1, indexing="ij"))
+    i, j = (g.ravel() for g in np.meshgrid(np.arange(16), np.arange(16), indexing="ij"))
+    a = 17 * i + j
+    faces = np.concatenate([np.stack([a, a + 17, a + 18], 1), np.stack([a, a + 18, a + 1], 1)])
+    right = np.tile(np.where(j < 8, i >= 8, i >= 11), 2)
+    uv = np.concatenate([np.stack([x, y], 1), np.stack([x + 5, y], 1)])
+    vertices = np.stack([x, y, 0 * x], 1)
+    r = run(vertices, faces, target, uv=uv, uv_faces=faces + right[:, None] * len(x))
+    check(r, vertices, faces, none(faces))
+    corner = r.uv[r.uv_faces]
+    assert np.ptp(corner[..., 0], axis=1).max() < 2.1, "a triangle lies in both charts"
+    now_right = corner[:, 0, 0] > 3
+    flat = corner - now_right[:, None, None] * [5, 0]
+    np.testing.assert_allclose(flat, r.vertices[r.faces][..., :2], atol=1e-6)
+    centre = flat.mean(1)
+    straight = centre[:, 1] < -1e-9
+    np.testing.assert_array_equal(now_right[straight], centre[straight, 0] > 0)
+    kept = r.uv[:, 0] > 3
+    assert np.isin([5.0, 5.375], r.uv[kept, 0][np.abs(r.uv[kept, 1]) < 1e-9]).all(), "the kink is gone"
 
 
 def test_coarse_targets_thin_out_a_straight_seam():
