@@ -27,6 +27,7 @@ from soaplib.render import (
     use_backend,
     vertex_normals,
 )
+from soaplib.render.backends import device
 
 SIZE = (37, 45)
 NEEDS = {
@@ -317,6 +318,70 @@ def test_faces_changed_in_place_are_checked_again():
     faces[0, 0] = 99
     with pytest.raises(ValueError, match="99"):
         rasterize(clip, faces, SIZE, backend="warp")
+
+
+def test_warp_kernels_compile_for_cuda_without_a_card(tmp_path):
+    import warp
+
+    from soaplib.render.backends.warp import (
+        antialiasing,
+        corners,
+        interpolation,
+        normals,
+        rasterise,
+        texturing,
+    )
+
+    for module in (antialiasing, corners, interpolation, normals, rasterise, texturing):
+        folder = tmp_path / module.__name__
+        warp.compile_aot_module(
+            warp.get_module(module.__name__), arch=80, use_ptx=True, module_dir=str(folder)
+        )
+        assert "_cuda_kernel_forward" in next(folder.glob("*.ptx")).read_text()
+
+
+def test_everything_stays_on_the_tensors_device(monkeypatch):
+    """Tensors on "meta" stand in for those on a card: torch refuses to mix them with the CPU's."""
+    from soaplib.render.backends import operations
+    from soaplib.render.backends.warp import (
+        antialiasing,
+        corners,
+        interpolation,
+        normals,
+        rasterise,
+        sums,
+        texturing,
+    )
+
+    launched = set()
+
+    def launch(kernel, dim, *inputs):
+        assert {v.device.type for v in inputs if isinstance(v, torch.Tensor)} == {"meta"}
+        launched.add((kernel[torch.float32] if isinstance(kernel, dict) else kernel).key)
+
+    for module in (antialiasing, corners, interpolation, normals, rasterise, sums, texturing):
+        monkeypatch.setattr(module, "launch", launch)
+    for module in (antialiasing, interpolation, normals):
+        monkeypatch.setattr(module, "device_faces", lambda _, faces, like: faces)
+    monkeypatch.setattr(device, "device_faces", lambda _, faces, like: faces)
+    monkeypatch.setattr(operations, "choose", lambda *_: "warp")
+    monkeypatch.setitem(rasterise._LANES, "meta", (2, 2))
+
+    def leaf(*shape):
+        return torch.rand(shape, device="meta", requires_grad=True)
+
+    vertices, cameras, values = leaf(2, 50, 3), leaf(2, 4, 4), leaf(1, 50, 2)
+    faces, edges = (torch.zeros((80, 3), dtype=torch.int32, device="meta") for _ in range(2))
+    views = render_views(vertices, faces, cameras, (32, 48), values, edges=edges)
+    (views.mask.sum() + views.normals.sum() + views.attributes.sum() + views.depth.sum()).backward()
+    assert vertices.grad.shape == vertices.shape and cameras.grad is not None and values.grad is not None
+    clip, image = leaf(2, 50, 4), leaf(1, 16, 23, 3)
+    first, second = peel(clip, faces, (32, 48), 2)
+    uv = interpolate(values, first, faces)
+    for choice in ({}, {"mip": True}, {"mip": True, "steps": pixel_steps(values, second, clip, faces)}):
+        texture(image, uv, **choice).sum().backward(retain_graph=True)
+    assert image.grad.shape == image.shape
+    assert {"_scan", "_scan_large", "_resolve", "_move", "_find_crossings", "_sum_rows", "_steps"} <= launched
 
 
 @pytest.mark.parametrize("kind", [torch.int32, torch.int64])

@@ -57,8 +57,15 @@ def range_mode(clip, faces, spans, cull):
     Returns:
         positions (B V, 4) float32 mirrored in y, triangles (B F, 3) int32 where those not drawn have no area, ranges
         (B, 2) int32 on the CPU, and what is to be taken off each image's face numbers, (B,) float32 on the CPU.
+
+    Raises:
+        ValueError: more faces than float32 can count.
     """
     meshes, vertices = clip.shape[:2]
+    if meshes * len(faces) > 1 << 24:
+        raise ValueError(
+            f"rasterize: the nvdiffrast backend numbers up to {1 << 24} faces in a batch, got {meshes} x {len(faces)}"
+        )
     first = torch.arange(meshes, dtype=torch.int32, device=clip.device)[:, None, None] * vertices
     seen = drawable(clip.detach(), faces, cull)
     triangles = torch.where(seen[..., None], faces, faces[:, :1]) + first
