@@ -12,7 +12,8 @@ from soaplib.synthetic.worn.flowers import flower, small_blossom, wreath
 from soaplib.synthetic.worn.headphones import headphones
 from soaplib.synthetic.worn.patterns import METALS, draw_scheme, rgb
 from soaplib.synthetic.worn.seats import hat_line
-from soaplib.synthetic.worn.solids import blob, copies, curve, grid, join, tube
+from soaplib.synthetic.worn.solids import blob, copies, grid, join
+from soaplib.synthetic.worn.sweeps import curve, tube
 from soaplib.synthetic.worn.things import Worn, finish, on_skull
 
 SHAPES = ("alice", "bow", "sweatband", "ribbon", "flower", "wreath", "headphones", "tiara", "clips")

@@ -5,7 +5,8 @@ import math
 import numpy as np
 
 from soaplib.parts.smoothstep import smoothstep
-from soaplib.synthetic.worn.solids import Solid, blob, curve, grid, tube
+from soaplib.synthetic.worn.solids import Solid, blob, grid
+from soaplib.synthetic.worn.sweeps import curve, tube
 
 
 def bow(at, facing, right, size, colour, tails=0.0) -> list:
@@ -23,7 +24,7 @@ def bow(at, facing, right, size, colour, tails=0.0) -> list:
     crease = 1 - 0.16 * smoothstep(0.75, 0.0, t)[:, None] * np.abs(np.sin(2.5 * s))[None]
     y = high[:, None] * (np.sign(n) * np.abs(n) ** 0.8)[None] * crease
     z = deep[:, None] * c[None] * crease + 0.06
-    x = (t * (1 - 0.0))[:, None] + 0.06 * (n[None] ** 2) * t[:, None] ** 4
+    x = t[:, None] + 0.06 * (n[None] ** 2) * t[:, None] ** 4
     wing = np.stack([x, y, z], -1) * size
     shade = np.asarray(colour) * (0.82 + 0.18 * smoothstep(0.0, 0.35, t))[:, None, None]
     left = grid(wing, np.broadcast_to(shade, wing.shape), True, flip=True)

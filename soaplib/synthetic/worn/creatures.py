@@ -8,7 +8,8 @@ from soaplib.parts.smoothstep import smoothstep
 from soaplib.synthetic.pieces import Piece
 from soaplib.synthetic.worn.fitting import Fit
 from soaplib.synthetic.worn.patterns import draw_scheme, rgb
-from soaplib.synthetic.worn.solids import Solid, blob, curve, grid, join, tube
+from soaplib.synthetic.worn.solids import Solid, blob, grid, join
+from soaplib.synthetic.worn.sweeps import curve, tube
 from soaplib.synthetic.worn.things import Worn, finish, on_skull
 
 EARS = ("cat", "rabbit", "bear", "fox", "mouse")

@@ -6,7 +6,8 @@ import numpy as np
 
 from soaplib.synthetic.worn.fitting import Fit
 from soaplib.synthetic.worn.seats import hat_line
-from soaplib.synthetic.worn.solids import blob, copies, grid, tube
+from soaplib.synthetic.worn.solids import blob, copies, grid
+from soaplib.synthetic.worn.sweeps import tube
 from soaplib.synthetic.worn.things import Worn
 
 _GREEN = np.array([0.27, 0.45, 0.24])

@@ -8,7 +8,8 @@ from soaplib.parts.smoothstep import smoothstep
 from soaplib.synthetic.pieces import Piece
 from soaplib.synthetic.worn.fitting import Fit
 from soaplib.synthetic.worn.patterns import METALS, draw_scheme, rgb
-from soaplib.synthetic.worn.solids import blob, curve, join, plate, tube
+from soaplib.synthetic.worn.solids import blob, join, plate
+from soaplib.synthetic.worn.sweeps import curve, tube
 from soaplib.synthetic.worn.things import Worn, finish, on_skull
 
 SHAPES = ("round", "oval", "square", "rectangle", "aviator", "cateye", "panto", "heart", "sport")

@@ -3,14 +3,14 @@
 import numpy as np
 
 from soaplib.synthetic.pieces import Piece
-from soaplib.synthetic.worn import brimmed, headpieces, knitwear
+from soaplib.synthetic.worn import brimmed, caps, headpieces, knitwear
 from soaplib.synthetic.worn.fitting import Fit
 from soaplib.synthetic.worn.patterns import METALS, draw_scheme, rgb
 from soaplib.synthetic.worn.solids import Solid
 from soaplib.synthetic.worn.things import Worn, finish, on_skull
 
 _MAKERS = {
-    "beanie": knitwear.beanie, "baseball": brimmed.baseball, "fedora": brimmed.brimmed, "bucket": brimmed.brimmed,
+    "beanie": knitwear.beanie, "baseball": caps.baseball, "fedora": brimmed.brimmed, "bucket": brimmed.brimmed,
     "sunhat": brimmed.brimmed, "beret": knitwear.beret, "bandana": knitwear.bandana, "bowler": brimmed.brimmed,
     "tophat": brimmed.brimmed, "cowboy": brimmed.brimmed, "witch": brimmed.brimmed, "stocking": knitwear.stocking,
     "crown": headpieces.crown, "helmet": headpieces.helmet, "chef": headpieces.chef, "sailor": headpieces.sailor,

@@ -6,7 +6,7 @@ import numpy as np
 
 from soaplib.synthetic.worn.creatures import hoop, hoop_path
 from soaplib.synthetic.worn.fitting import Fit
-from soaplib.synthetic.worn.solids import curve, lathe, tube
+from soaplib.synthetic.worn.sweeps import curve, lathe, tube
 from soaplib.synthetic.worn.things import Worn
 
 

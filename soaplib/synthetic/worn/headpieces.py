@@ -8,7 +8,8 @@ from soaplib.parts.smoothstep import smoothstep
 from soaplib.synthetic.worn.fitting import Fit
 from soaplib.synthetic.worn.knitwear import fluff
 from soaplib.synthetic.worn.seats import CLEAR, cap_points, hat_line, seat_on
-from soaplib.synthetic.worn.solids import Solid, blob, copies, curve, edges, grid, join, tube
+from soaplib.synthetic.worn.solids import Solid, blob, copies, edges, grid, join
+from soaplib.synthetic.worn.sweeps import curve, tube
 from soaplib.synthetic.worn.things import Worn
 
 

@@ -10,7 +10,8 @@ from soaplib.synthetic.worn.creatures import ears_on
 from soaplib.synthetic.worn.fitting import Fit
 from soaplib.synthetic.worn.patterns import draw_scheme
 from soaplib.synthetic.worn.radius_maps import CROWN, LOW, ROWS, smoothed
-from soaplib.synthetic.worn.solids import blob, curve, edges, grid, grid_normals, join, tube
+from soaplib.synthetic.worn.solids import blob, edges, grid, grid_normals, join
+from soaplib.synthetic.worn.sweeps import curve, tube
 from soaplib.synthetic.worn.things import Worn, finish
 
 SHAPES = ("hoodie", "cloak", "animal", "hijab", "headscarf")

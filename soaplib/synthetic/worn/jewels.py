@@ -8,7 +8,8 @@ from soaplib.synthetic.pieces import Piece
 from soaplib.synthetic.worn.fitting import Fit, lobes
 from soaplib.synthetic.worn.necks import Neck
 from soaplib.synthetic.worn.patterns import METALS, draw_scheme, rgb
-from soaplib.synthetic.worn.solids import blob, copies, curve, join, tube
+from soaplib.synthetic.worn.solids import blob, copies, join
+from soaplib.synthetic.worn.sweeps import curve, tube
 from soaplib.synthetic.worn.things import Worn, finish
 
 EARRINGS = ("stud", "gem", "hoop", "drop", "pearl", "disc")
@@ -61,7 +62,7 @@ def make_earrings(codes: Worn, fit: Fit) -> Piece:
         shade = metal if codes.shape == "stud" else gem
         solids.append(blob(at + out * 0.5 * big, big, shade, 8, 11, 2.0 if codes.shape != "gem" else 1.5))
         if codes.shape == "gem":
-            solids.append(blob(at + out * 0.1 * big, np.array([1.15, 1.15, 1.15]) * big * 0.85, metal, 7, 10))
+            solids.append(blob(at + out * 0.1 * big, 0.98 * big, metal, 7, 10))
     elif codes.shape == "hoop":
         radius = unit * (0.015 + 0.008 * size)
         thick = unit * (0.0012 + 0.0006 * (1 + more))

@@ -7,7 +7,8 @@ import numpy as np
 from soaplib.parts.smoothstep import smoothstep
 from soaplib.synthetic.worn.fitting import Fit
 from soaplib.synthetic.worn.seats import CLEAR, cap_points, hat_line, seat_on
-from soaplib.synthetic.worn.solids import Solid, blob, copies, curve, edges, grid, grid_normals, join, tube
+from soaplib.synthetic.worn.solids import Solid, blob, copies, edges, grid, grid_normals, join
+from soaplib.synthetic.worn.sweeps import curve, tube
 from soaplib.synthetic.worn.things import Worn
 
 
@@ -87,7 +88,7 @@ def beret(codes: Worn, fit: Fit) -> Solid:
     over = (np.sin(azimuth) * side * (0.6 + 0.4 * abs(tilt)) - 0.35 * np.cos(azimuth))[:, None]
     points = seat.frame[0] + fine[:, :1, None] * ring + fine[:, 1, None, None] * up
     loose = np.clip(fine[:, :1, None] - 1.0, 0, 1) / 0.3
-    points = points - unit * 0.02 * over[..., None][:, 0] * loose * up
+    points = points - unit * 0.02 * over * loose * up
     points = points + unit * 0.012 * over * loose * (ring / np.linalg.norm(ring, axis=1, keepdims=True))
     points[-1] = points[-1].mean(0)
     rng = np.random.default_rng(codes.seed)
