@@ -47,7 +47,9 @@ def _shirt(codes, fit, neck, main, open_, under=False):
         np.stack([top - 1.8, top - 0.8, top]), column, np.array([[0.0042], [0.0048], [0.0062]]) * unit
     )
     out.append(grid(leaf, main, uv=None if under else _woven(column, 9)))
-    out += [*edges(leaf, 0.0014 * unit, main * 0.94, rounds=1), grid(stand, main * 0.92)]
+    out.append(grid(stand, main * 0.92))
+    if not under:
+        out += edges(leaf, 0.0014 * unit, main * 0.94, rounds=1)
     if open_ <= 0:
         out += _buttons(codes, fit, neck, main)
         if codes.sizes[5] > 0.35:
