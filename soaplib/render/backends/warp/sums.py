@@ -53,7 +53,7 @@ def summed(kernel, dim, terms: int, targets: int, channels: int, *inputs) -> tor
     """Launch a kernel of arguments (*inputs, steps, adding, bounds, sums) to raise the bounds, then to add.
 
     terms: at most so many are sent to one target. Returns (targets, channels) float64 sums; NaN or infinite where a
-    term is. Each term is rounded to 2^-62 of its target's largest, times the number of terms.
+    term is. Each term is rounded to a multiple of 2^-61 times `terms` times its target's largest.
     """
     device = next(v.device for v in inputs if isinstance(v, torch.Tensor))
     bounds = torch.zeros(targets, dtype=torch.int64, device=device)
