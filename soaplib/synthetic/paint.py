@@ -47,6 +47,8 @@ _LINES = {
 }
 _LINE_CLASSES = np.array([_LINES.get(name, 0) for name in LABELS], np.uint8)
 _CREASE = 0.004
+# Smooth normals of a front look away from the viewer by no more than this.
+_AWAY = -0.35
 
 
 @dataclasses.dataclass(frozen=True)
@@ -371,7 +373,15 @@ def _shade_face(
     a, b, c, area = _corners(places, i, j, k, x, y)
     nx, ny, nz = _mixed(values, i, j, k, a, b, c, _NORMAL)
     norm = 1.0 / max(math.sqrt(nx * nx + ny * ny + nz * nz), 1e-9)
-    if area > 0:
+    place = _mixed(values, i, j, k, a, b, c, _POSITION)
+    view = (rotation[2, 0], rotation[2, 1], rotation[2, 2])
+    if perspective:
+        vx, vy, vz = eye[0] - place[0], eye[1] - place[1], eye[2] - place[2]
+        near = 1.0 / max(math.sqrt(vx * vx + vy * vy + vz * vz), 1e-9)
+        view = (vx * near, vy * near, vz * near)
+    # The back of a surface has its normal turned; hairs as thin as a card may lie with either side up.
+    toward = (nx * view[0] + ny * view[1] + nz * view[2]) * norm
+    if toward < (0.0 if area > 0 else _AWAY):
         norm = -norm
     nx, ny, nz = nx * norm, ny * norm, nz * norm
     red, green, blue = _mixed(values, i, j, k, a, b, c, _COLOUR)
@@ -385,12 +395,6 @@ def _shade_face(
         if table[1, piece, 0] > 0:
             gx, gy, gz = sample(gradients, table, 1, piece, u, v, crowding)
             bx, by, bz = bx - gx, by - gy, bz - gz
-    place = _mixed(values, i, j, k, a, b, c, _POSITION)
-    view = (rotation[2, 0], rotation[2, 1], rotation[2, 2])
-    if perspective:
-        vx, vy, vz = eye[0] - place[0], eye[1] - place[1], eye[2] - place[2]
-        near = 1.0 / max(math.sqrt(vx * vx + vy * vy + vz * vz), 1e-9)
-        view = (vx * near, vy * near, vz * near)
     key, openness, gloss = _mixed(values, i, j, k, a, b, c, _KEY)
     lit = shade(
         shader, faces[face, 4], gloss, (red, green, blue), (bx, by, bz),
