@@ -18,13 +18,17 @@ from soaplib.render import (
     backends,
     clip_positions,
     interpolate,
+    lambert,
     mesh_edges,
+    orthographic,
     pack_meshes,
     peel,
+    perspective,
     pixel_steps,
     rasterize,
     render_views,
     texture,
+    turn,
     use_backend,
     vertex_normals,
 )
@@ -398,6 +402,15 @@ def test_everything_stays_on_the_tensors_device(monkeypatch):
         texture(image, uv, **choice).sum().backward(retain_graph=True)
     assert image.grad.shape == image.shape
     assert {"_scan", "_scan_large", "_resolve", "_move", "_find_crossings", "_sum_rows", "_steps"} <= launched
+
+
+def test_cameras_and_light_stay_on_the_tensors_device():
+    rotation = torch.rand(3, 3, device="meta")
+    flat, deep = orthographic(rotation, 9.0, (5.0, 4.0)), perspective(rotation, (0.0, 0, -1), 9.0, (5.0, 4.0))
+    turned = turn(torch.stack((flat, deep)), 30.0, (0.0, 0, 0))
+    clip = clip_positions(torch.rand(7, 3, device="meta"), turned, (8, 9))
+    light = lambert(torch.rand(5, 3, device="meta"), (0, 0, 1.0))
+    assert clip.shape == (2, 7, 4) and {clip.device.type, light.device.type} == {"meta"}
 
 
 @pytest.mark.parametrize("kind", [torch.int32, torch.int64])

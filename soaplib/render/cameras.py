@@ -50,9 +50,11 @@ def orthographic(rotation, scale_px, centre_px):
     """
     _check("orthographic", "rotation", rotation, (3, 3))
     _check("orthographic", "centre_px", centre_px, (2,))
-    scale = torch.as_tensor(scale_px, dtype=rotation.dtype)[..., None, None]
+    scale = torch.as_tensor(scale_px, dtype=rotation.dtype, device=rotation.device)[..., None, None]
     top = rotation * scale * rotation.new_tensor([[1.0], [-1.0], [-1.0]])
-    shift = torch.cat((centre_px.to(rotation.dtype), torch.zeros_like(centre_px[..., :1])), -1)[..., None]
+    shift = torch.cat((centre_px.to(rotation), torch.zeros_like(centre_px[..., :1]).to(rotation)), -1)[
+        ..., None
+    ]
     return _with_last_row(top, shift, rotation.new_tensor([0.0, 0.0, 0.0, 1.0]))
 
 
@@ -75,12 +77,12 @@ def perspective(rotation, translation, focal_px, centre_px):
     _check("perspective", "centre_px", centre_px, (2,))
     dtype = rotation.dtype
     batch = torch.broadcast_shapes(rotation.shape[:-2], translation.shape[:-1], centre_px.shape[:-1])
-    shift = translation.to(dtype).expand(*batch, 3)[..., None]
+    shift = translation.to(rotation).expand(*batch, 3)[..., None]
     pose = torch.cat((rotation.expand(*batch, 3, 3), shift), -1)
-    focal = torch.as_tensor(focal_px, dtype=dtype)[..., None]
+    focal = torch.as_tensor(focal_px, dtype=dtype, device=rotation.device)[..., None]
     x, y, z = pose.unbind(-2)
     one = rotation.new_tensor([0.0, 0.0, 0.0, 1.0])
-    centre = centre_px.to(dtype)
+    centre = centre_px.to(rotation)
     return torch.stack(
         (
             focal * x - centre[..., :1] * z,
@@ -174,9 +176,9 @@ def turn(camera, yaw_degrees, pivot):
     """
     _check("turn", "camera", camera, (4, 4))
     _check("turn", "pivot", pivot, (3,))
-    pivot = pivot.to(camera.dtype)
+    pivot = pivot.to(camera)
     axes = camera_rotation.__wrapped__(camera)
-    angle = torch.as_tensor(yaw_degrees, dtype=camera.dtype) * (math.pi / 180)
+    angle = torch.as_tensor(yaw_degrees, dtype=camera.dtype, device=camera.device) * (math.pi / 180)
     c, s = torch.cos(angle), torch.sin(angle)
     zero, one = torch.zeros_like(c), torch.ones_like(c)
     yaw = torch.stack((c, zero, s, zero, one, zero, -s, zero, c), -1).reshape(*c.shape, 3, 3)

@@ -110,7 +110,9 @@ def lambert(normals: torch.Tensor, direction, ambient: float = 0.3) -> torch.Ten
 
     direction: (3,) towards the light, in the normals' axes, of any length.
     """
-    light = torch.nn.functional.normalize(torch.as_tensor(direction, dtype=normals.dtype), dim=-1)
+    light = torch.nn.functional.normalize(
+        torch.as_tensor(direction, dtype=normals.dtype, device=normals.device), dim=-1
+    )
     return ambient + (1 - ambient) * (normals @ light).clamp(min=0)
 
 
