@@ -78,10 +78,9 @@ def _flattened(vertices, place, covered):
     limit = (_UNDER_CAP if covered == "cap" else _UNDER_HOOD) * place.scale
     over = np.linalg.norm(vertices - skin, axis=1)
     # A band of a centimetre leads from the flattened to the free hair.
-    if covered == "cap":
-        hidden = np.clip((vertices[:, 1] - place.scalp.hat.height(vertices)) / (0.01 * place.scale) + 1, 0, 1)
-    else:
-        hidden = np.clip((np.abs(located[:, 0]) - 0.95) / 0.2, 0, 1)
+    hidden = np.clip((vertices[:, 1] - place.scalp.hat.height(vertices)) / (0.01 * place.scale) + 1, 0, 1)
+    if covered == "hood":
+        hidden = np.maximum(hidden, np.clip((np.abs(located[:, 0]) - 0.95) / 0.2, 0, 1))
     squeezed = np.minimum(over, limit * (0.4 + 0.6 * np.tanh(over / (3 * limit))))
     share = np.where(over > limit * 0.3, hidden * (1 - squeezed / np.maximum(over, 1e-6)), 0)
     return (vertices + (skin - vertices) * share[:, None]).astype(np.float32)
