@@ -227,3 +227,12 @@ def test_pieces_are_in_one_piece_with_the_head(people):
             for shape in WORN_SHAPES[kind]:
                 piece = dress(codes_of(kind, shape), head)
                 assert tree.query(piece.vertices)[0].min() < 0.018, (kind, shape)
+
+
+@pytest.mark.parametrize("kind,shape", EVERY)
+def test_normals_look_the_way_faces_do(people, kind, shape):
+    piece = dress(codes_of(kind, shape, (0.5, 0.4, 0.3, 0.45, 0.6, 0.9)), people[0])
+    a, b, c = np.moveaxis(piece.vertices[piece.faces].astype(float), 1, 0)
+    face = np.cross(b - a, c - a)
+    big = np.linalg.norm(face, axis=1) > 1e-9
+    assert ((face * piece.normals[piece.faces].mean(1)).sum(1) > 0)[big].mean() > 0.98

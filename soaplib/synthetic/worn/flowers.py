@@ -98,7 +98,7 @@ def _blossom(at, way, size, petals, colour, heart, rng):
     z = 0.30 * t[:, None] ** 1.5 + 0.28 * (s**2)[None] * (0.5 + 0.5 * t[:, None])
     petal = np.stack([x, y, z], -1)
     shade = np.asarray(colour) * (0.78 + 0.22 * t)[:, None, None]
-    one = grid(petal, np.broadcast_to(shade, petal.shape), flip=True)
+    one = grid(petal, np.broadcast_to(shade, petal.shape))
     right = np.cross([0.02, 1, 0.1], way)
     right /= np.linalg.norm(right)
     up = np.cross(way, right)

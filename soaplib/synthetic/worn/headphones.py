@@ -35,7 +35,7 @@ def headphones(codes: Worn, fit: Fit) -> list:
     up = np.array([0, 1.0, 0])
     up = up - way * (up @ way)
     up /= np.linalg.norm(up)
-    frame = np.stack([at, np.cross(up, way), way, up])
+    frame = np.stack([at, np.cross(way, up), way, up])
     # A lathe about the ear's axis: cushion, shell, disc.
     tall = (1.0, 1.22)
     # Cushions reach back to the head around the ear.

@@ -166,7 +166,7 @@ def _fur_band(fit, line, thick, colour, seed):
         middle - across * size * 1.25 * np.cos(turn) + out * np.maximum(size * np.sin(turn), -0.35 * thick)
     )
     shade = np.asarray(colour) * (0.92 + 0.7 * (bumps - 1))
-    return grid(points, shade, True)
+    return grid(points[::-1], shade[::-1], True)
 
 
 def bandana(codes: Worn, fit: Fit) -> Solid:

@@ -99,7 +99,7 @@ def edges(points, thickness, colour, closed=False, rounds=2) -> list:
         half = np.linalg.norm(top - bottom, axis=1, keepdims=True) / 2
         turn = np.linspace(0, math.pi, 2 * rounds + 1)[:, None, None]
         rim = (top + bottom) / 2 + (top - bottom) / 2 * np.cos(turn) + outward * half * np.sin(turn)
-        out.append(grid(rim, colour, closed and top is not points[:, 0], flip=not flip))
+        out.append(grid(rim, colour, closed and top is not points[:, 0], flip=flip))
     return out
 
 
