@@ -14,7 +14,7 @@ _WORN = {  # family -> how often with feminine and with masculine faces
     "long_curly": (1.8, 0.5), "bun": (1.4, 0.4), "double_buns": (1.0, 0.05), "ponytail": (1.6, 0.3),
     "braids": (1.3, 0.15), "fringe": (1.7, 0.4), "spiky": (0.7, 1.8), "afro": (1.0, 1.0), "bald_rim": (0.03, 0.7),
     "mohawk": (0.3, 0.6), "pixie": (1.2, 0.8), "wavy_lob": (1.8, 0.5), "twin_tails": (1.3, 0.05),
-    "dreadlocks": (0.7, 0.9),
+    "dreadlocks": (0.7, 0.9), "half_up": (1.4, 0.3), "crown_braid": (0.9, 0.03),
 }  # fmt: skip
 _ANIME = {
     "spiky": 2.5,
@@ -28,6 +28,7 @@ _ANIME = {
 _FRINGED = {
     "bob": 0.45, "long_straight": 0.35, "long_curly": 0.25, "wavy_lob": 0.3, "ponytail": 0.4, "bun": 0.3,
     "double_buns": 0.5, "twin_tails": 0.7, "braids": 0.4, "pixie": 0.9, "fringe": 1.0, "spiky": 0.3, "crop": 0.25,
+    "half_up": 0.4,
 }  # fmt: skip
 _HOODED = ("bob", "long_straight", "fringe", "wavy_lob", "crop", "swept", "pixie")
 
@@ -133,7 +134,8 @@ def _of_family(rng, family):
             tie=(between(1.6, 2.2), between(0.55, 1.0)), tail=between(0.75, 1.4), volume=between(0.1, 0.5)
         )
     if family == "ponytail":
-        return dict(tie=(_BACK, between(-0.2, 1.2)), length=between(0.14, 0.32), tail=between(0.8, 1.6), part=0.0,
+        side = float(rng.choice([_BACK, between(1.7, 2.5), -between(1.7, 2.5)], p=[0.7, 0.15, 0.15]))
+        return dict(tie=(side, between(-0.2, 1.2)), length=between(0.14, 0.32), tail=between(0.8, 1.6), part=0.0,
                     lift=between(0.1, 0.9), wave=between(0, 0.008), fringe_width=between(0.1, 0.7))  # fmt: skip
     if family == "braids":
         return dict(tie=(between(1.75, 2.3), between(-0.6, 0.3)), length=between(0.18, 0.3), tail=between(0.8, 1.5),
@@ -163,6 +165,13 @@ def _of_family(rng, family):
     if family == "twin_tails":
         return dict(tie=(between(1.7, 2.3), between(0.0, 0.9)), length=between(0.16, 0.34), tail=between(0.7, 1.4),
                     lift=between(0.2, 0.9), wave=between(0, 0.01), volume=between(0.2, 0.7))  # fmt: skip
+    if family == "half_up":
+        return dict(tie=(_BACK, between(0.6, 1.2)), tail=between(0.5, 0.9), length=between(0.14, 0.3), part_length=0.0,
+                    wave=between(0, 0.009), curl=between(0, 0.3), volume=between(0.15, 0.7))  # fmt: skip
+    if family == "crown_braid":
+        return dict(
+            tie=(_BACK, between(-0.5, 0.0)), tail=between(0.8, 1.3), volume=between(0.05, 0.4), part=0.0
+        )
     return dict(length=between(0.08, 0.26), volume=between(0.2, 0.9), lock_width=between(0.8, 1.4))
 
 

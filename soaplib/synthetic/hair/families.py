@@ -5,6 +5,7 @@ import dataclasses
 import numpy as np
 
 from soaplib.synthetic.hair import short, tied
+from soaplib.synthetic.hair.braid import braid, crown_braid
 from soaplib.synthetic.hair.locks import Locks, Surface, unit
 from soaplib.synthetic.hair.loose import fringe, loose
 from soaplib.synthetic.hair.shell import shell
@@ -138,6 +139,27 @@ def _tied(sides, gap, end, banded):
     return grow
 
 
+def _half_up(ground, hair, look, rng):
+    ties = tied.tie_points(ground, hair, 1, 0.004)
+
+    def upper(roots):
+        return roots.height > 0.5 - 0.35 * np.clip(np.cos(roots.azimuth), 0, 1)
+
+    def lower(roots):
+        return ~upper(roots)
+
+    end = tied.bun if hair.seed % 3 else tied.tail
+    short_tail = dataclasses.replace(hair, length=0.6 * hair.length)
+    locks = [*loose(ground, hair, look, rng, lower), *tied.combed(ground, hair, look, rng, ties, upper)]
+    locks += end(ground, short_tail, look, rng, ties[0])
+    return Grown((shell(ground, 0.002 * ground.scale),), (*locks, *fringe(ground, hair, look, rng)))
+
+
+def _crown_braid(ground, hair, look, rng):
+    grown = _tied(1, 0.004, tied.bun, False)(ground, hair, look, rng)
+    return dataclasses.replace(grown, locks=(*grown.locks, *crown_braid(ground, hair)))
+
+
 FAMILIES = {
     "shaved": _shaved,
     "crop": _crop,
@@ -148,7 +170,7 @@ FAMILIES = {
     "bun": _tied(1, 0.004, tied.bun, False),
     "double_buns": _tied(2, 0.004, tied.bun, False),
     "ponytail": _tied(1, 0.006, tied.tail, True),
-    "braids": _tied(2, 0.006, tied.braid, True),
+    "braids": _tied(2, 0.006, braid, True),
     "fringe": _falling,
     "spiky": _spiky,
     "afro": _afro,
@@ -158,5 +180,7 @@ FAMILIES = {
     "wavy_lob": _falling,
     "twin_tails": _tied(2, 0.006, tied.tail, True),
     "dreadlocks": _dreadlocks,
+    "half_up": _half_up,
+    "crown_braid": _crown_braid,
 }
 """Family name -> (ground, hair, look, rng) -> `Grown`."""

@@ -33,8 +33,11 @@ def waves(hair: Hair, roots: Roots, rng: np.random.Generator, scale: float) -> d
     )  # fmt: skip
 
 
-def loose(ground: Ground, hair: Hair, look: Look, rng: np.random.Generator) -> list[Locks]:
-    """Grow hair that falls all round and is cut at `hair.length` under the brows."""
+def loose(ground: Ground, hair: Hair, look: Look, rng: np.random.Generator, only=None) -> list[Locks]:
+    """Grow hair that falls all round and is cut at `hair.length` under the brows.
+
+    only: a function of the `Roots` that tells which of them have falling hair; all by default.
+    """
     roots = ground.spread(look.number(115, hair), rng)
     if hair.part_length > 0:
         roots = together(roots, ground.along_part(max(5, round(20 * look.count**0.5)), 0.05))
@@ -44,6 +47,8 @@ def loose(ground: Ground, hair: Hair, look: Look, rng: np.random.Generator) -> l
     if hair.fringe > 0.05:
         # The fringe grows there instead.
         roots = roots.where((np.abs(roots.azimuth) > hair.fringe_width + 0.05) | (roots.edge > 0.45))
+    if only is not None:
+        roots = roots.where(only(roots))
     layer = np.clip(1 - roots.away / 1.5 + 0.15 * rng.normal(size=len(roots)), 0, 1)
     return [_lining(ground, hair, look, rng), _falling(ground, hair, look, rng, roots, layer, 0.0105)]
 

@@ -1,4 +1,4 @@
-"""Tied hair: combed to one or two ties, and what hangs or sits there: tails, buns, braids."""
+"""Tied hair: combed to one or two ties, and what hangs or sits there: tails and buns."""
 
 import numpy as np
 
@@ -18,8 +18,13 @@ def tie_points(ground: Ground, hair: Hair, sides: int, gap: float) -> np.ndarray
     return ground.scalp.bare.push_out(skin, gap * ground.scale)
 
 
-def combed(ground: Ground, hair: Hair, look: Look, rng: np.random.Generator, ties: np.ndarray) -> list[Locks]:
-    """Grow hair that is combed over the head to the nearest tie on its side of the parting."""
+def combed(
+    ground: Ground, hair: Hair, look: Look, rng: np.random.Generator, ties: np.ndarray, only=None
+) -> list[Locks]:
+    """Grow hair that is combed over the head to the tie on its side of the parting.
+
+    only: a function of the `Roots` that tells which of them are combed; all by default.
+    """
     scale = ground.scale
     roots = ground.spread(look.number(115, hair), rng)
     azimuth = np.linspace(-np.pi, np.pi, max(20, round(44 * look.count**0.5)) + 1)[:-1]
@@ -29,6 +34,8 @@ def combed(ground: Ground, hair: Hair, look: Look, rng: np.random.Generator, tie
     roots = together(roots, edge)
     if len(ties) == 2:
         roots = together(roots, ground.along_part(max(5, round(18 * look.count**0.5)), 0.05))
+    if only is not None:
+        roots = roots.where(only(roots))
     # The sideburn's hair stays where it is: in front of the ear.
     roots = roots.where((roots.height > -0.02) | (np.abs(roots.azimuth) > 1.8))
     count = len(roots)
@@ -190,47 +197,3 @@ def bun(ground: Ground, hair: Hair, look: Look, rng: np.random.Generator, tie: n
             rng.uniform(0.4, 1, count).astype(np.float32), look.round,
         )
     ]  # fmt: skip
-
-
-def braid(
-    ground: Ground, hair: Hair, look: Look, rng: np.random.Generator, tie: np.ndarray, forward=0.5
-) -> list[Locks]:
-    """Grow a braid of three strands from a tie, with a tuft at its end."""
-    scale = ground.scale
-    length = hair.length * scale
-    size = 0.0115 * hair.tail * scale
-    turns = max(2.0, length / (5.2 * size))
-    points = int(np.clip(9 * turns, 24, 64))
-    axis = tail_axis(ground, hair, tie, length, points, forward)
-    across, other = frame(axis)
-    t = np.linspace(0, 1, points)
-    phase = 2 * np.pi * (turns * t[None] + np.arange(3)[:, None] / 3)
-    slim = (1 - 0.35 * t) * np.minimum(1, 0.6 + 4 * t)
-    aside, ahead = size * slim * np.sin(phase), 0.55 * size * slim * np.sin(2 * phase)
-    paths = axis[None] + across[None] * aside[..., None] + other[None] * ahead[..., None]
-    outward = unit(
-        across[None] * np.sin(phase)[..., None] + other[None] * (0.3 + np.sin(2 * phase))[..., None]
-    )
-    full = np.ones(3, np.float32)
-    width = np.tile(0.72 * size * slim, (3, 1)).astype(np.float32)
-    strands = Locks(
-        paths.astype(np.float32), outward.astype(np.float32), width, 0.9 * full, np.zeros((3, points), np.float32),
-        np.float32([1.0, 0.92, 1.06]), full, True,
-    )  # fmt: skip
-    count = max(5, round(9 * look.count))
-    angle = np.arange(count) / count * 2 * np.pi
-    spread = np.linspace(0, 1, 8)
-    ring = np.cos(angle)[:, None] * across[-1] + np.sin(angle)[:, None] * other[-1]
-    drop = tangents(axis[None])[0, -1]
-    tuft = (
-        axis[-1]
-        + drop * (0.035 * scale * spread)[None, :, None]
-        + ring[:, None] * (size * (0.3 + 0.5 * np.sin(2.4 * spread)))[None, :, None]
-    )
-    tuft_width = np.tile(0.6 * size * (1 - 0.85 * spread**2), (count, 1))
-    ones = np.ones(count, np.float32)
-    ends = Locks(
-        tuft.astype(np.float32), np.broadcast_to(ring[:, None], tuft.shape).astype(np.float32),
-        tuft_width.astype(np.float32), 0.4 * ones, np.zeros((count, 8), np.float32), 0.95 * ones, 0.8 * ones, False,
-    )  # fmt: skip
-    return [strands, ends]
