@@ -412,6 +412,17 @@ def test_frozen_faces_set_the_target_at_their_vertices():
     assert np.setdiff1d(np.flatnonzero(targets > 0.02), inside).size == 0
 
 
+@pytest.mark.parametrize("budget", [1500, 3000])
+def test_a_budget_of_triangles_is_about_kept(budget):
+    vertices, faces = sphere(4)
+    frozen = vertices[faces].mean(1)[:, 2] > 0.8
+    error = np.where(vertices[:, 0] > 0, 9.0, 0.5)
+    free = edge_targets(vertices, faces, error, 0.02, 0.3, frozen)
+    targets = edge_targets(vertices, faces, error, 0.02, 0.3, frozen, budget=budget)
+    assert len(run(vertices, faces, free, frozen).faces) - frozen.sum() > 1.2 * budget
+    assert len(run(vertices, faces, targets, frozen).faces) - frozen.sum() == pytest.approx(budget, rel=0.3)
+
+
 def test_wrong_bounds_are_named():
     vertices, faces = sphere(1)
     with pytest.raises(ValueError, match="0 < shortest <= longest"):

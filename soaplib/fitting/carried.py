@@ -23,17 +23,18 @@ def adapted_head(
     shortest: float = 2.5e-3,
     longest: float = 12e-3,
     regions: tuple[str, ...] = FACE_REGIONS,
+    budget: int | None = None,
 ) -> tuple[HeadModel, Remeshed]:
     """Remesh a deformed head to where its error is, and carry the rig along.
 
     vertices: (V, 3) where `head` has been deformed to; error: (V,) as for `edge_targets`, as from `seen_error`;
     shortest, longest: metres of an edge (a pixel and a half is a good least), chords at most 0.3 mm deep;
-    regions: what stays (`frozen_faces`).
+    regions: what stays (`frozen_faces`); budget: about how many triangles there may be outside of that.
     Returns the head on the new mesh and the `Remeshed`, whose `carry` takes along everything else (moments, start).
     """
     frozen = frozen_faces(head, regions)
     faces = head.faces
-    targets = edge_targets(vertices, faces, error, shortest, longest, frozen, chord=_CHORD)
+    targets = edge_targets(vertices, faces, error, shortest, longest, frozen, _CHORD, budget=budget)
     remeshed = remesh(vertices, faces, targets, frozen, head.uv, split_quads(head.uv_quads))
     return carried_head(head, remeshed), remeshed
 

@@ -3,6 +3,8 @@
 import numba as nb
 import numpy as np
 
+_SHARE = 0.37  # the mean area of a triangle after `remesh`, in squares of its target (equilateral: 0.433)
+
 
 def edge_targets(
     vertices: np.ndarray,
@@ -13,6 +15,7 @@ def edge_targets(
     frozen: np.ndarray | None = None,
     chord: float | None = None,
     growth: float = 0.35,
+    budget: int | None = None,
 ) -> np.ndarray:
     """Control edge lengths by the error they leave; returns targets (V,), metres, for `remesh`.
 
@@ -23,7 +26,9 @@ def edge_targets(
     longest], but at frozen faces.
 
     frozen: (F,) bool; vertices of frozen faces have the mean length of their frozen edges. Targets then grow by at most
-    `growth` metres for each metre along the edges, so that fine parts fade into coarse ones.
+    `growth` metres for each metre along the edges, so that fine parts fade into coarse ones. budget: about how many
+    triangles there may be outside the frozen ones; where more are asked for, all targets grow by one factor, up to
+    `longest`; None for any number.
     Raises ValueError unless 0 < shortest <= longest and growth > 0.
     """
     if not (0 < shortest <= longest and growth > 0):
@@ -41,13 +46,26 @@ def edge_targets(
         targets = np.minimum(
             targets, np.sqrt(8 * chord / np.maximum(_curvature(vertices, faces, edges), 1e-9))
         )
-    targets = targets.clip(shortest, longest)
-    if frozen is not None and np.any(frozen):
-        kept = _edges(faces[frozen])
-        ends = np.unique(kept)
-        own = np.linalg.norm(vertices[kept[:, 0]] - vertices[kept[:, 1]], axis=1)
-        targets[ends] = _mean_at_ends(kept, own, count, longest)[ends]
-    return _graded(targets, edges, length, growth)
+    kept = np.zeros(len(faces), bool) if frozen is None else np.asarray(frozen, bool)
+    inside = _edges(faces[kept])
+    ends = np.unique(inside)
+    own = np.linalg.norm(vertices[inside[:, 0]] - vertices[inside[:, 1]], axis=1)
+    own = _mean_at_ends(inside, own, count, longest)[ends]
+    areas = _areas(vertices, faces[~kept])
+
+    def graded(factor):
+        wanted = (factor * targets).clip(shortest, longest)
+        wanted[ends] = own
+        return _graded(wanted, edges, length, growth)
+
+    factor, out = 1.0, graded(1.0)
+    for _ in range(12):
+        number = (areas / (_SHARE * out[faces[~kept]].mean(1) ** 2)).sum()
+        if budget is None or number <= budget or factor * targets.min() > longest:
+            break
+        factor *= max(np.sqrt(number / budget), 1.02)
+        out = graded(factor)
+    return out
 
 
 def seen_error(errors: np.ndarray, face_ids: np.ndarray, faces: np.ndarray, count: int) -> np.ndarray:
@@ -67,9 +85,16 @@ def seen_error(errors: np.ndarray, face_ids: np.ndarray, faces: np.ndarray, coun
 
 def _edges(faces):
     """(E, 2) edges, lower vertex first, in ascending order."""
+    if len(faces) == 0:
+        return np.zeros((0, 2), np.int64)
     ends = np.sort(faces[:, [0, 1, 1, 2, 2, 0]].reshape(-1, 2), 1).astype(np.int64)
     span = ends.max() + 1
     return np.stack(np.divmod(np.unique(ends[:, 0] * span + ends[:, 1]), span), 1)
+
+
+def _areas(vertices, faces):
+    a, b, c = (vertices[faces[:, k]] for k in range(3))
+    return np.linalg.norm(np.cross(b - a, c - a), axis=1) / 2
 
 
 def _mean_at_ends(edges, values, count, otherwise):
