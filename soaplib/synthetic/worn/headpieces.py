@@ -18,8 +18,9 @@ def crown(codes: Worn, fit: Fit) -> Solid:
     tall, many, flare, deep, arched = codes.sizes[:5]
     unit = fit.unit
     line = hat_line(fit, 0.1, 0.014 * unit)
-    # An open crown stands on the hair, one with a cushion presses it down.
-    seat = seat_on(fit, line, of=fit.smooth if arched > 0.3 else np.maximum(fit.over, fit.smooth))
+    # An open crown stands on the hair and presses it down a little; one with a cushion wholly.
+    on_hair = np.maximum(np.minimum(fit.over, fit.skull + 0.013 * unit), fit.smooth)
+    seat = seat_on(fit, line, of=fit.smooth if arched > 0.3 else on_hair)
     count = round(7 + 2.4 * many)
     columns = 8 * count
     ring = seat.ring(columns)
