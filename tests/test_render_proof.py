@@ -312,3 +312,26 @@ def test_no_memory_grows_over_many_steps():
     # One image is 0.2 MB: any that stays would show dozens of times.
     assert grown < 200_000
     assert resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before < 30_000
+
+
+def test_float32_is_computed_in_float64_and_rounded_once():
+    vertices, faces = ball(30, 40)
+    g = torch.Generator().manual_seed(0)
+    clip = ball_clip(vertices).float()
+    values = torch.randn(1, len(vertices), 2, generator=g)
+    image = torch.rand(1, 64, 64, 3, generator=g)
+    weight = torch.randn(1, 120, 130, 3, generator=g)
+
+    def everything(dtype):
+        c, v, i = (t.to(dtype).requires_grad_() for t in (clip, values, image))
+        rast = rasterize(c, faces, (120, 130))
+        uv = interpolate(v, rast.detach(), faces)
+        seen = antialias(texture(i, uv), rast, c, faces)
+        grads = torch.autograd.grad((weight.to(dtype) * seen).sum(), (v, i))
+        moved = torch.autograd.grad((rast[..., :2] * weight[..., :2].to(dtype)).sum(), c)
+        return rast, *grads, *moved
+
+    single, double = everything(torch.float32), everything(torch.float64)
+    assert torch.equal(single[0], double[0].float())
+    for one, two in zip(single[1:], double[1:], strict=True):
+        assert (one - two).abs().max() <= 2e-5 * two.abs().max()

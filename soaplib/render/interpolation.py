@@ -123,11 +123,11 @@ def _backward_band(grad, attributes, rast, faces, grad_rast, start, sums):
             face = int(rast[y, x, 3]) - 1
             gu = gv = 0.0
             if face >= 0:
-                u, v = float(rast[y, x, 0]), float(rast[y, x, 1])
+                u, v = np.float64(rast[y, x, 0]), np.float64(rast[y, x, 1])
                 w = 1 - u - v
                 i, j, k = corners_of(faces, face)
                 for c in range(channels):
-                    g = float(grad[y, x, c])
+                    g = np.float64(grad[y, x, c])
                     sums[start + i, c] += u * g
                     sums[start + j, c] += v * g
                     sums[start + k, c] += w * g

@@ -183,7 +183,7 @@ def _rast_backward_band(grad, rast, corners, faces, first_row, last_row, start, 
             slope0, slope1, slope2 = py1 * w2 - w1 * py2, py2 * w0 - w2 * py0, py0 * w1 - w0 * py1
             s0 = s1 = s2 = t0 = t1 = t2 = step = 0.0
             while x < width and int(rast[y, x, 3]) - 1 == face:
-                gu, gv = float(grad[y, x, 0]), float(grad[y, x, 1])
+                gu, gv = np.float64(grad[y, x, 0]), np.float64(grad[y, x, 1])
                 inverse = 1.0 / (a0 + a1 + a2)
                 mean = (gu * a0 + gv * a1) * inverse
                 g0, g1, g2 = (gu - mean) * inverse, (gv - mean) * inverse, -mean * inverse

@@ -29,8 +29,8 @@ def pixel_corners(clip: torch.Tensor, height: int, width: int) -> np.ndarray:
 def _pixel_corners(task, tasks, clip, height, width, corners):
     if task < len(clip):
         for v in range(clip.shape[1]):
-            x, y = float(clip[task, v, 0]), float(clip[task, v, 1])
-            z, w = float(clip[task, v, 2]), float(clip[task, v, 3])
+            x, y = np.float64(clip[task, v, 0]), np.float64(clip[task, v, 1])
+            z, w = np.float64(clip[task, v, 2]), np.float64(clip[task, v, 3])
             x, y = (x + w) * (width / 2), (w - y) * (height / 2)
             corners[task, v, 0], corners[task, v, 1], corners[task, v, 2], corners[task, v, 3] = x, y, z, w
             inverse = 1 / w if w > 0 and _finite(x, y, z, w) else np.nan

@@ -142,7 +142,7 @@ def _taps(u, v, rows, columns, bilinear, boundary):
 
 @kernel
 def _texel(flat, start, columns, row, column, c):
-    return float(flat[start + row * columns + column, c]) if row >= 0 and column >= 0 else 0.0
+    return np.float64(flat[start + row * columns + column, c]) if row >= 0 and column >= 0 else 0.0
 
 
 @kernel
@@ -164,7 +164,7 @@ def _forward_row(flat, table, uv, levels, b, y, bilinear, boundary, out):
         for n in range(first, first + (2 if depth > first else 1)):
             share = depth - first if n > first else 1 - (depth - first)
             start, rows, columns = table[n, 0], table[n, 1], table[n, 2]
-            u, v = float(uv[x, 0]), float(uv[x, 1])
+            u, v = np.float64(uv[x, 0]), np.float64(uv[x, 1])
             left, right, s, top, bottom, t = _taps(u, v, rows, columns, bilinear, boundary)
             s, t = max(s, 0.0), max(t, 0.0)
             # What is 0 outside counts for nothing.
@@ -200,10 +200,10 @@ def _image_backward_row(task, tasks, grad, table, uv, levels, b, y, bilinear, bo
             share = depth - first if n > first else 1 - (depth - first)
             start, rows, columns = table[n, 0], table[n, 1], table[n, 2]
             first_row, last_row = task * rows // tasks, (task + 1) * rows // tasks
-            top, bottom, t = _place(1.0 - float(uv[x, 1]), rows, bilinear, boundary)
+            top, bottom, t = _place(1.0 - np.float64(uv[x, 1]), rows, bilinear, boundary)
             if not (first_row <= top < last_row or first_row <= bottom < last_row):
                 continue
-            left, right, s = _place(float(uv[x, 0]), columns, bilinear, boundary)
+            left, right, s = _place(np.float64(uv[x, 0]), columns, bilinear, boundary)
             s, t = max(s, 0.0), max(t, 0.0)
             for row, row_weight in ((top, share * (1 - t)), (bottom, share * t)):
                 if first_row <= row < last_row and row_weight != 0:
@@ -235,7 +235,7 @@ def _uv_backward_row(grad, flat, table, uv, levels, b, y, bilinear, boundary, gr
         for n in range(first, first + (2 if depth > first else 1)):
             share = depth - first if n > first else 1 - (depth - first)
             start, rows, columns = table[n, 0], table[n, 1], table[n, 2]
-            u, v = float(uv[x, 0]), float(uv[x, 1])
+            u, v = np.float64(uv[x, 0]), np.float64(uv[x, 1])
             left, right, s, top, bottom, t = _taps(u, v, rows, columns, bilinear, boundary)
             ss, tt = max(s, 0.0), max(t, 0.0)
             along_s = along_t = 0.0
