@@ -187,10 +187,13 @@ def _zones(points, marks):
 
 def _under(beard, head, scale):
     """Give the skin under the beard as a surface of hair, and the (V,) head vertices it lies over."""
-    wanted = [_ZONES.index(name) for name in _FAMILIES[beard.family]]
     kind, candidates = _vertex_zones()
-    inside = np.isin(kind, wanted)
-    faces = candidates[inside[candidates].all(1)]
+    inside = _bearded(beard, load_head().template, kind)
+    of_beard = inside[candidates].all(1)
+    # Its border lies under the skin: so it ends in a line, not in the corners of triangles.
+    border = np.zeros(len(inside), bool)
+    border[candidates[~of_beard]] = True
+    faces = candidates[of_beard]
     own, faces = np.unique(faces, return_inverse=True)
     faces = faces.reshape(-1, 3).astype(np.int32)
     points = np.asarray(head.template, np.float32)[own]
@@ -202,8 +205,10 @@ def _under(beard, head, scale):
     blank, full = np.zeros(len(own), np.float32), np.ones(len(own), np.float32)
     down = np.tile(np.float32([0, -1, 0]), (len(own), 1))
     uv = np.stack([points[:, 0] / (0.2 * scale) + 0.5, points[:, 1] / (0.4 * scale) + 0.6], 1).clip(0, 1)
-    over = points + normals * np.float32(0.0009 * scale)
-    return Surface(over, normals, down, faces, uv.astype(np.float32), blank, blank, full, blank), own
+    over = points + normals * np.where(border[own], -0.0008 * scale, 0.0009 * scale)[:, None]
+    return Surface(
+        over.astype(np.float32), normals, down, faces, uv.astype(np.float32), blank, blank, full, blank
+    ), own
 
 
 @functools.cache
@@ -218,21 +223,24 @@ def _vertex_zones():
     return kind, faces[skin[faces].all(1)]
 
 
+def _bearded(beard, base, kind):
+    """Tell which places of the base head a beard grows at: its zones, under its cheek line."""
+    inside = np.isin(kind, [_ZONES.index(name) for name in _FAMILIES[beard.family]])
+    x = np.abs(base[:, 0])
+    cheek = np.interp(x, [0.034, 0.052, 0.066, 0.078], [-0.073, -0.062, -0.040, -0.012])
+    # It is lowered in front only; beside the ear it joins the sideburn.
+    cheek = cheek - beard.cheek * np.clip((0.074 - x) / 0.02, 0, 1)
+    return inside & ~((kind == _ZONES.index("jaw")) & (x > 0.035) & (base[:, 1] > cheek))
+
+
 def _chosen(beard, base, kind, look, rng):
     """Give the indices of the places that carry a lock."""
-    zones = [_ZONES.index(name) for name in _FAMILIES[beard.family]]
-    inside = np.isin(kind, zones)
-    lower = (kind == _ZONES.index("jaw")) & (np.abs(base[:, 0]) > 0.035)
-    cheek = (
-        np.interp(np.abs(base[:, 0]), [0.034, 0.052, 0.066, 0.078], [-0.073, -0.062, -0.040, -0.012])
-        - beard.cheek
-    )
-    inside &= ~(lower & (base[:, 1] > cheek))
-    found = np.flatnonzero(inside)
+    found = np.flatnonzero(_bearded(beard, base, kind))
     most = {"long": 420, "goatee": 420, "chin_beard": 300}.get(beard.family, 680)
     wanted = min(most * look.count**0.8 * beard.density, 0.8 * len(found))
-    # The moustache is small and seen first: it gets three times its share.
-    often = np.where(kind[found] == _ZONES.index("moustache"), 3.0, 1.0)
+    # The moustache is small and seen first: it gets five times its share.
+    often = np.where(kind[found] == _ZONES.index("moustache"), 5.0, 1.0)
+    often = np.where(kind[found] == _ZONES.index("sideburn"), 2.0, often)
     kept = np.cumsum(often) * wanted / often.sum()
     return found[np.diff(np.floor(kept), prepend=-1) > 0]
 

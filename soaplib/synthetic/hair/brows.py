@@ -10,7 +10,7 @@ from soaplib.synthetic.hair.codes import Hair
 from soaplib.synthetic.hair.locks import unit
 from soaplib.synthetic.pieces import LABELS, Piece
 
-_STEPS = 5  # points along a hair
+_STEPS = 4  # points along a hair
 _ALONG, _ACROSS = 22, 5  # vertices of a bold brow
 
 

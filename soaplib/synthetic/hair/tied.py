@@ -124,7 +124,7 @@ def tail(
     points = look.points + 6
     axis = tail_axis(ground, hair, tie, hair.length * scale, points, forward)
     across, other = frame(axis)
-    count = max(9, round(29 * look.count * hair.density))
+    count = max(9, round(25 * look.count * hair.density))
     angle = rng.uniform(0, 2 * np.pi, count)
     # Most locks on the outside, where they are seen.
     off = np.sqrt(rng.uniform(0.25, 1, count))
@@ -150,7 +150,7 @@ def tail(
     )
     paths = along(axis) + outward * (radius + 0.7 * wavy)[..., None]
     paths = ground.hull.push_out(paths.astype(np.float32), 0.002 * scale)
-    width = look.half_width(0.0085 * scale * hair.tail**0.5, hair, rng, count)
+    width = look.half_width(0.0095 * scale * hair.tail**0.5, hair, rng, count)
     widths = width[:, None] * look.widths(hair, 0.5, 0.3, points)
     full = np.ones(count, np.float32)
     locks = Locks(
