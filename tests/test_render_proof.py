@@ -335,3 +335,36 @@ def test_float32_is_computed_in_float64_and_rounded_once():
     assert torch.equal(single[0], double[0].float())
     for one, two in zip(single[1:], double[1:], strict=True):
         assert (one - two).abs().max() <= 2e-5 * two.abs().max()
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_silhouettes_of_faces_that_reach_behind_the_camera(seed):
+    # A strip of two faces runs past the camera: its sides are silhouettes between one end before and one behind.
+    g = torch.Generator().manual_seed(seed)
+    places = torch.tensor(
+        [[-0.5, -0.6, 2], [0.6, -0.5, 2], [0.5, -1.1, -1], [-0.6, -1, -1]], dtype=torch.float64
+    )
+    places[:, :2] += 0.2 * torch.randn(4, 2, generator=g, dtype=torch.float64)
+    clip = torch.stack((places[:, 0], places[:, 1], 0.1 * places[:, 2], places[:, 2]), -1)[None]
+    faces, size, fine = torch.tensor([[0, 1, 2], [0, 2, 3]]), (30, 40), 16
+    if seed % 2:
+        faces = faces.flip(1)
+
+    def soft(c, s=size):
+        rast = rasterize(c, faces, s)
+        return antialias((rast[..., 3:] > 0).double(), rast, c, faces)[0, ..., 0]
+
+    finer = rasterize(clip, faces, (size[0] * fine, size[1] * fine))[0, ..., 3] > 0
+    truth = finer.double().reshape(size[0], fine, size[1], fine).mean((1, 3))
+    border = (truth > 0) & (truth < 1)
+    assert border.sum() > 25
+    assert (soft(clip) - truth)[border].abs().mean() < 0.06
+
+    weight = torch.randn(size, generator=g, dtype=torch.float64)
+    c = clip.clone().requires_grad_()
+    (weight * soft(c)).sum().backward()
+    assert c.grad[0, 2:].abs().max() > 0.1
+    for _ in range(4):
+        move = torch.randn(clip.shape, generator=g, dtype=torch.float64)
+        up, down = ((weight * soft(clip + s * 1e-6 * move)).sum() for s in (1, -1))
+        torch.testing.assert_close((c.grad * move).sum(), (up - down) / 2e-6, rtol=1e-3, atol=1e-3)
