@@ -85,6 +85,21 @@ def _parser() -> argparse.ArgumentParser:
     bench.add_argument("--no-growth", action="store_true", help="do not vary faces and channels")
     bench.set_defaults(command=_bench)
 
+    evaluate = commands.add_parser(
+        "evaluate", help="measure the fit on heads whose truth is known", description=_evaluate.__doc__
+    )
+    evaluate.add_argument("--heads", type=int, default=40, metavar="N", help="how many heads [40]")
+    evaluate.add_argument(
+        "--views", choices=("oracle", "generated"), default="oracle",
+        help="oracle: the true six views; generated: those made of the portrait [oracle]",
+    )  # fmt: skip
+    evaluate.add_argument("--profile", default="standard", choices=("standard", "draft"), help="[standard]")
+    evaluate.add_argument("--json", type=pathlib.Path, metavar="FILE", help="write all figures here")
+    evaluate.add_argument(
+        "--sheet", type=pathlib.Path, metavar="FILE.png", help="draw the worst three heads here"
+    )
+    evaluate.set_defaults(command=_evaluate)
+
     synth = commands.add_parser("synth", help="make a dataset of synthetic heads", description=_synth.__doc__)
     synth.add_argument("--count", type=int, required=True, metavar="N", help="heads in the whole dataset")
     synth.add_argument("--out", type=pathlib.Path, required=True, metavar="DIR", help="folder of the shards")
@@ -220,6 +235,37 @@ def _bench(options) -> int:
     return 0
 
 
+def _evaluate(options) -> int:
+    """Fit synthetic heads of people whom no training sees, all styles, and compare shape, motion and rig with what
+    is true of them: mean, median and 90th percentile of each metric."""
+    from tqdm import tqdm
+
+    from soaplib.evaluation import evaluate
+    from soaplib.evaluation.report import WorstHeads, table
+
+    for path in (options.json, options.sheet):
+        if path is not None and not path.absolute().parent.is_dir():
+            raise UserError(
+                f"There is no folder {path.absolute().parent} to write {path.name} into; make it first."
+            )
+    worst = WorstHeads()
+    with tqdm(total=options.heads, unit="head") as bar:
+
+        def watch(truth, fitted, row):
+            worst.see(truth, fitted, row)
+            bar.update()
+
+        result = evaluate(options.heads, options.views, options.profile, watch=watch)
+    if options.json is not None:
+        options.json.write_text(json.dumps(result, indent=1))
+    if options.sheet is not None:
+        from PIL import Image
+
+        Image.fromarray(worst.sheet).save(options.sheet)
+    print(table(result))
+    return 0
+
+
 def _synth(options) -> int:
     """Make a dataset of synthetic heads: WebDataset shards of pictures with all that is true of them. Shards are
     written whole; the same command goes on where an interrupted one stopped, and a larger --count adds heads."""
@@ -231,6 +277,7 @@ def _synth(options) -> int:
     _check_synth(options, extras, EXTRAS)
     recipe = Recipe(options.seed, options.size, options.views, extras, options.shard_size)
     begun = time.perf_counter()
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # workers are ended on the way out
     with contextlib.ExitStack() as stack:
         bar = []
 

@@ -11,11 +11,12 @@ MAY_IMPORT = (
     {name: BASE for name in BASE}
     | {"render": BASE, "head": BASE | {"render"}}
     | {name: BASE | {"render", "head"} for name in STAGES}
-    | {name: BASE | STAGES | {"render", "head"} for name in ("synthetic", "evaluation")}
+    | {"synthetic": BASE | STAGES | {"render", "head"}}
+    | {"evaluation": BASE | STAGES | {"render", "head", "synthetic"}}
     | {"viewing": BASE | STAGES | {"render", "head"}}
     | {"bench": BASE | {"render", "head"}}
     | {"runs": BASE | {"viewing", "head", "render"}}
-    | {"cli": BASE | STAGES | {"render", "head", "runs", "viewing", "bench", "synthetic"}}
+    | {"cli": BASE | STAGES | {"render", "head", "runs", "viewing", "bench", "synthetic", "evaluation"}}
 )
 HEAVY = {
     "mediapipe",

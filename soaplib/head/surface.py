@@ -44,9 +44,12 @@ def _closest(points, triangles):
     return ids, weights
 
 
-@nb.njit(cache=True)
+@nb.njit(cache=True, error_model="numpy")
 def closest_on_triangle(p, t):
-    """Give the barycentrics of the point of triangle t (3, 3) closest to p (3,); for use in other kernels."""
+    """Give the barycentrics of the point of triangle t (3, 3) closest to p (3,); for use in other kernels.
+
+    They may be NaN where two corners coincide.
+    """
     ab, ac, ap = t[1] - t[0], t[2] - t[0], p - t[0]
     d1, d2 = np.dot(ab, ap), np.dot(ac, ap)
     if d1 <= 0 and d2 <= 0:

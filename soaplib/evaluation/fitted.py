@@ -1,0 +1,68 @@
+"""A head fitted to a portrait, ready to be compared with the truth: its rig, its surface in the portrait's pose."""
+
+import dataclasses
+import time
+
+import numpy as np
+
+from soaplib.animation.posing import joint_transforms
+from soaplib.data import HeadPose, Views
+from soaplib.evaluation.truth import Truth
+from soaplib.fitting import deform, personal_head
+from soaplib.head import HeadModel
+from soaplib.multiview.geometric import posed_vertices
+from soaplib.parts import place_parts
+from soaplib.parts.eyes import Eyes
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class Fitted:
+    """The outcome of the stages under test.
+
+    head: the personal head model with its lids, lips and eye joints placed; eyes: its eyeballs. vertices: (V, 3) of
+    the head as in the portrait; base, start: the head model, and its (V0, 3) vertices as the parametric fit has them.
+    seconds: from six views to finished geometry.
+    """
+
+    head: HeadModel
+    eyes: Eyes
+    pose: HeadPose
+    vertices: np.ndarray
+    base: HeadModel
+    start: np.ndarray
+    seconds: float
+
+    @property
+    def faces(self) -> np.ndarray:
+        """(F, 3) of what can be seen: the skin without the mouth's inside, and the eyeballs."""
+        return outer_faces(self.head)
+
+
+def outer_faces(head: HeadModel) -> np.ndarray:
+    """Give the triangles (F, 3) of a head model's skin without the mouth's inside, and of its eyeballs."""
+    drawn = head.part_vertices("skin", "left_eye", "right_eye") & (head.region("mouth_cavity") < 0.5)
+    return head.faces[drawn[head.faces].all(1)]
+
+
+def fit(truth: Truth, views: Views, head: HeadModel, profile: str = "standard") -> Fitted:
+    """Deform the head to the views, and place eyes and mouth."""
+    begun = time.perf_counter()
+    geometry = deform(views, truth.portrait, head, truth.pose, profile)
+    person, eyes, _ = place_parts(personal_head(head, geometry))
+    seconds = time.perf_counter() - begun
+    vertices = posed(person, truth.pose.expression, truth.pose.pose)
+    return Fitted(person, eyes, truth.pose, vertices, head, posed_vertices(head, truth.pose), seconds)
+
+
+def posed(head: HeadModel, expression: np.ndarray, rotations: np.ndarray) -> np.ndarray:
+    """Pose a head model: expression (E,), joint rotations (5, 3) axis-angle; (V, 3)."""
+    rest = head.template + head.expression_basis @ np.asarray(expression, np.float32)
+    return np.einsum("vij,vj->vi", turns(head, rotations), np.column_stack([rest, np.ones(len(rest))]))
+
+
+def turns(head: HeadModel, rotations: np.ndarray) -> np.ndarray:
+    """Give each vertex's affine map (V, 3, 4) for joint rotations (5, 3)."""
+    joints = head.joint_regressor.astype(np.float64) @ head.template
+    return np.einsum(
+        "vj,jab->vab", head.skin_weights, joint_transforms(joints, np.asarray(rotations, np.float64))
+    )

@@ -1,0 +1,156 @@
+"""What is right and wrong with a fitted head, in numbers."""
+
+import numpy as np
+import torch
+
+from soaplib.evaluation.fitted import Fitted, outer_faces, posed, turns
+from soaplib.evaluation.surfaces import chamfer, nearest_on, visible_faces
+from soaplib.evaluation.truth import Truth, unit_normals
+from soaplib.landmarks import OUTER_EYES
+from soaplib.render import render_views, turn
+from soaplib.synthetic.paint import paint
+from soaplib.synthetic.posing import landmarks478, pose_person
+
+HELD_OUT_YAWS = (30.0, 75.0, 135.0, -120.0)
+"""Degrees about the vertical axis from which shape is compared: none of the six views."""
+
+UNITS = {
+    "chamfer": "% of head height", "chamfer_parametric": "% of head height", "chamfer_ratio": "", "normals": "degrees",
+    "iou": "", "landmarks": "% of outer-eye distance", "actions": "% of displacement",
+    "actions_median": "% of displacement", "actions_worst": "% of displacement", "jaw_20": "% of displacement",
+    "head_30": "% of displacement", "joints": "mm", "weights_sum": "", "blink_pixels": "pixels", "penetration": "mm",
+    "seconds": "s",
+}  # fmt: skip
+"""Every metric's unit."""
+
+_SIZE = 256
+_BLINK_YAWS = (0.0, 30.0, -30.0)
+
+
+def measure(truth: Truth, fitted: Fitted) -> dict[str, float]:
+    """Give all metrics of one head, named in `UNITS`."""
+    return {**shape(truth, fitted), **animation(truth, fitted), **rig(fitted), "seconds": fitted.seconds}
+
+
+def shape(truth: Truth, fitted: Fitted) -> dict[str, float]:
+    """Compare surfaces: Chamfer distance of what is seen from outside, above the cut; normals and silhouettes at
+    `HELD_OUT_YAWS`; landmarks in the portrait's plane against the true ones."""
+    height, front = _SIZE, truth.cameras[0]
+    cameras = np.stack([turn(front, yaw, truth.pivot) for yaw in HELD_OUT_YAWS])
+    frames = paint(truth.scene, cameras, height, np.full(len(cameras), truth.cut))
+    mask, normals = frames.rgba[..., 3] > 127, torch.as_tensor(unit_normals(frames))
+    seen = render_views(
+        torch.as_tensor(fitted.vertices, dtype=torch.float32), torch.as_tensor(fitted.faces),
+        torch.as_tensor(cameras, dtype=torch.float32), (height, height),
+    )  # fmt: skip
+    above = np.arange(height)[:, None] + 1 <= truth.cut
+    own = (seen.mask.numpy() > 0.5) & above
+    both = torch.as_tensor((seen.mask.numpy() > 0.99) & (frames.rgba[..., 3] == 255) & above)
+    cosine = (torch.nn.functional.normalize(seen.normals, dim=-1) * normals).sum(-1)[both]
+    ious = (own & mask).sum((1, 2)) / np.maximum((own | mask).sum((1, 2)), 1)
+
+    true_vertices, true_faces = truth.surface
+    true_faces = _above(true_vertices, true_faces, truth)
+    true_faces = true_faces[visible_faces(true_vertices, true_faces)]
+    unit = 100 / np.ptp(true_vertices[np.unique(true_faces)] @ (front[1, :3] / np.linalg.norm(front[1, :3])))
+
+    def distance(vertices, faces):
+        faces = _above(vertices, faces, truth)
+        faces = faces[visible_faces(vertices, faces)]
+        return unit * chamfer(vertices, faces, true_vertices, true_faces)
+
+    first = distance(fitted.start, outer_faces(fitted.base))
+    last = distance(fitted.vertices, fitted.faces)
+    true = (
+        landmarks478(truth.made.person, truth.made.recipe.expression) @ truth.place[:3, :3].T
+        + truth.place[:3, 3]
+    )
+    off = (fitted.head.landmarks(fitted.vertices) - true) @ front[:2, :3].T
+    eyes = np.linalg.norm((true[OUTER_EYES[0]] - true[OUTER_EYES[1]]) @ front[:2, :3].T)
+    return {
+        "chamfer": last, "chamfer_parametric": first, "chamfer_ratio": last / first,
+        "normals": float(torch.rad2deg(torch.arccos(cosine.clamp(-1, 1))).mean()), "iou": float(ious.mean()),
+        "landmarks": float(100 * np.linalg.norm(off, axis=1).mean() / eyes),
+    }  # fmt: skip
+
+
+def animation(truth: Truth, fitted: Fitted) -> dict[str, float]:
+    """Compare motions: each action, a jaw of 20 and a head of 30 degrees, in the portrait's pose.
+
+    At each vertex of the true skin, the motion of the nearest point of the fitted skin against its own; the sum of the
+    differences' lengths over that of the motions'. actions: the mean over the actions, actions_median, actions_worst.
+    joints: how far those but the root are from the true ones.
+    """
+    person, true_head = truth.made.person, truth.made.model
+    scaled = truth.place[:3, :3]
+    skin = np.flatnonzero(
+        true_head.part_vertices("skin")
+        & (true_head.region("mouth_cavity") < 0.5)
+        & (true_head.region("eye_sockets") < 0.5)
+    )
+    places = truth.made.vertices[skin] @ scaled.T + truth.place[:3, 3]
+    faces = outer_faces(fitted.head)
+    faces = faces[fitted.head.part_vertices("skin")[faces].all(1)]
+    ids, weights = nearest_on(places, fitted.vertices, faces)
+    corners = faces[ids]
+
+    expression = truth.made.recipe.expression
+    skinned = pose_person(person, expression).transforms
+    true_turns = np.einsum("vj,jab->vab", true_head.skin_weights[skin], skinned[..., :3])
+    own_turns = turns(fitted.head, fitted.pose.pose)[..., :3]
+    true_moves = np.einsum("ab,vbc,vce->eva", scaled, true_turns, true_head.expression_basis[skin])
+    own = np.einsum("vab,vbe->eva", own_turns, fitted.head.expression_basis)
+    own_moves = np.einsum("evka,vk->eva", own[:, corners], weights)
+    sizes = np.linalg.norm(true_moves, axis=2).sum(1)
+    moving = sizes > 1e-4 * np.linalg.norm(np.ptp(places, axis=0))
+    errors = 100 * np.linalg.norm(own_moves - true_moves, axis=2).sum(1)[moving] / sizes[moving]
+
+    def of_joint(joint, angle):
+        rotations = np.zeros((5, 3))
+        rotations[joint, 0] = np.radians(angle)
+        zero = np.zeros(len(true_head.expression_names))
+        true = (posed(true_head, zero, rotations) - true_head.template)[skin] @ scaled.T
+        mine = posed(fitted.head, zero, rotations) - fitted.head.template
+        mine = (mine[corners] * weights[..., None]).sum(1)
+        return float(100 * np.linalg.norm(mine - true, axis=1).sum() / np.linalg.norm(true, axis=1).sum())
+
+    own_joints = fitted.head.joint_regressor @ fitted.head.template
+    true_joints = (true_head.joint_regressor @ true_head.template) @ scaled.T + truth.place[:3, 3]
+    return {
+        "joints": float(1000 * np.linalg.norm(own_joints - true_joints, axis=1)[1:].mean()),
+        "actions": float(errors.mean()), "actions_median": float(np.median(errors)),
+        "actions_worst": float(errors.max()), "jaw_20": of_joint(2, 20.0), "head_30": of_joint(1, 30.0),
+    }  # fmt: skip
+
+
+def rig(fitted: Fitted) -> dict[str, float]:
+    """Check the rig: skin weights, and what of the eyeballs shows or pokes out when the eyes are shut."""
+    head, eyes = fitted.head, fitted.eyes
+    shut = head.expression(eyeBlinkLeft=1.0, eyeBlinkRight=1.0)
+    vertices = posed(head, shut, np.zeros((5, 3)))
+    centre = eyes.centres.mean(0)
+    scale = _SIZE / (6 * np.linalg.norm(eyes.centres[0] - eyes.centres[1]))
+    front = np.eye(4)
+    front[:3, :3] = scale * np.diag([1, -1, -1])
+    front[:3, 3] = (_SIZE / 2, _SIZE / 2, 0) - front[:3, :3] @ centre
+    cameras = np.stack([turn(front, yaw, centre) for yaw in _BLINK_YAWS])
+    faces = outer_faces(head)
+    of_eye = head.part_vertices("left_eye", "right_eye")[faces].all(1)
+    seen = render_views(
+        torch.as_tensor(vertices, dtype=torch.float32), torch.as_tensor(faces),
+        torch.as_tensor(cameras, dtype=torch.float32), (_SIZE, _SIZE),
+    )  # fmt: skip
+    ids = seen.face_ids.numpy()
+    lids = vertices[head.region("lids") > 0.5]
+    deep = [eyes.radii[k] - np.linalg.norm(lids - eyes.centres[k], axis=1).min() for k in range(2)]
+    return {
+        "weights_sum": float(np.abs(head.skin_weights.sum(1) - 1).max()),
+        "blink_pixels": int(of_eye[ids[ids >= 0]].sum()),
+        "penetration": float(1000 * max(0.0, *deep)),
+    }
+
+
+def _above(vertices, faces, truth):
+    """The faces of which a corner lies above the cut."""
+    row = vertices @ truth.cameras[0, 1, :3] + truth.cameras[0, 1, 3]
+    return faces[(row[faces] < truth.cut).any(1)]

@@ -1,0 +1,102 @@
+"""How far apart two surfaces are, as far as an eye could see them."""
+
+import numba as nb
+import numpy as np
+import scipy.spatial
+import torch
+
+from soaplib.head.surface import closest_on_triangle
+from soaplib.render import clip_positions, rasterize
+
+_SIZE = 384
+_CANDIDATES = 24
+
+
+def visible_faces(vertices: np.ndarray, faces: np.ndarray) -> np.ndarray:
+    """Tell which triangles (F,) bool of a mesh are seen from outside: from any of 17 directions round about and above.
+
+    Drawn by orthography at 384 x 384 pixels; layers of hair under other hair, or teeth behind lips, do not count. Not
+    from below: heads are cut off there, and open.
+    """
+    centre = (vertices.min(0) + vertices.max(0)) / 2
+    radius = np.linalg.norm(vertices - centre, axis=1).max()
+    cameras = np.stack([_towards(direction, centre, radius) for direction in _directions()])
+    seen = np.zeros(len(faces) + 1, bool)
+    points = torch.as_tensor(vertices, dtype=torch.float32)
+    for camera in cameras:  # one by one: all at once would be 40 MB
+        clip = clip_positions(points, torch.as_tensor(camera[None], dtype=torch.float32), (_SIZE, _SIZE))
+        seen[np.unique(rasterize(clip, faces, (_SIZE, _SIZE))[..., 3].numpy().astype(int))] = True
+    return seen[1:]
+
+
+def chamfer(vertices, faces, true_vertices, true_faces, samples: int = 20000) -> float:
+    """Give the symmetric Chamfer distance of two meshes ((V, 3), (F, 3) each), in their own unit.
+
+    The mean of both mean distances from points, spread evenly over one surface, to the nearest point of the other
+    surface (not to its vertices or samples, so that no density of points sets a floor). Give the faces that count:
+    `visible_faces` of each.
+    """
+    there = distances(surface_points(vertices, faces, samples), true_vertices, true_faces)
+    back = distances(surface_points(true_vertices, true_faces, samples), vertices, faces)
+    return float((there.mean() + back.mean()) / 2)
+
+
+def distances(points: np.ndarray, vertices: np.ndarray, faces: np.ndarray) -> np.ndarray:
+    """Give the distance (P,) of points (P, 3) to a mesh, tried on the 24 triangles with the nearest centres."""
+    ids, weights = nearest_on(points, vertices, faces)
+    nearest = (np.asarray(vertices, np.float64)[faces[ids]] * weights[..., None]).sum(1)
+    return np.linalg.norm(nearest - points, axis=1)
+
+
+def nearest_on(points: np.ndarray, vertices: np.ndarray, faces: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Give the triangle (P,) and barycentrics (P, 3) of the nearest point of a mesh, tried as for `distances`."""
+    triangles = np.ascontiguousarray(np.asarray(vertices, np.float64)[faces])
+    tree = scipy.spatial.cKDTree(triangles.mean(1))
+    near = tree.query(points, min(_CANDIDATES, len(faces)))[1].reshape(len(points), -1)
+    return _nearest(np.ascontiguousarray(points, np.float64), triangles, near)
+
+
+def surface_points(vertices: np.ndarray, faces: np.ndarray, count: int) -> np.ndarray:
+    """Spread (count, 3) points over triangles by area; stratified, with a fixed seed."""
+    a, b, c = (np.asarray(vertices, np.float64)[faces[:, k]] for k in range(3))
+    areas = np.linalg.norm(np.cross(b - a, c - a), axis=1)
+    rng = np.random.default_rng(7)
+    places = (np.arange(count) + rng.random(count)) / count * areas.sum()
+    face = np.minimum(np.searchsorted(np.cumsum(areas), places), len(faces) - 1)
+    u, v = np.sqrt(rng.random(count)), rng.random(count)
+    return a[face] * (1 - u)[:, None] + b[face] * (u * (1 - v))[:, None] + c[face] * (u * v)[:, None]
+
+
+def _directions():
+    """Unit vectors to the faces, edges and corners of a cube, but for those below."""
+    grid = np.array([(x, y, z) for x in (-1, 0, 1) for y in (0, 1) for z in (-1, 0, 1) if x or y or z], float)
+    return grid / np.linalg.norm(grid, axis=1, keepdims=True)
+
+
+def _towards(direction, centre, radius):
+    """An orthographic camera that looks along -direction at a ball."""
+    other = np.eye(3)[np.abs(direction).argmin()]
+    right = np.cross(other, direction)
+    right /= np.linalg.norm(right)
+    camera = np.eye(4)
+    scale = _SIZE / (2.02 * radius)
+    camera[:3, :3] = scale * np.stack([right, -np.cross(direction, right), -direction])
+    camera[:3, 3] = -camera[:3, :3] @ centre + [_SIZE / 2, _SIZE / 2, 0]
+    return camera
+
+
+@nb.njit(cache=True)
+def _nearest(points, triangles, near):
+    ids, weights = near[:, 0].copy(), np.full((len(points), 3), 1 / 3)
+    for i in range(len(points)):
+        best = np.inf
+        for f in near[i]:
+            t = triangles[f]
+            w = closest_on_triangle(points[i], t)
+            d = 0.0
+            for k in range(3):
+                d += (w[0] * t[0, k] + w[1] * t[1, k] + w[2] * t[2, k] - points[i, k]) ** 2
+            if d < best:
+                best, ids[i] = d, f
+                weights[i, 0], weights[i, 1], weights[i, 2] = w
+    return ids, weights

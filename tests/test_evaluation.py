@@ -1,0 +1,185 @@
+"""The yardstick itself: distances by hand, the truth in the fitted head's frame, and the truth measured against it."""
+
+import dataclasses
+
+import numpy as np
+import pytest
+
+from soaplib.errors import UserError
+from soaplib.evaluation import evaluate
+from soaplib.evaluation.evaluate import held_out, summary
+from soaplib.evaluation.fitted import Fitted, fit, outer_faces, posed
+from soaplib.evaluation.measures import UNITS, animation, measure, rig, shape
+from soaplib.evaluation.report import WorstHeads, table
+from soaplib.evaluation.surfaces import chamfer, distances, surface_points, visible_faces
+from soaplib.evaluation.truth import make_truth
+from soaplib.fitting.deform import PROFILES, Level, Schedule
+from soaplib.head import load_head
+from soaplib.synthetic import splits
+from soaplib.synthetic.heads import make_head
+
+SQUARE = np.array([[0, 0, 0], [1, 0, 0], [1, 1, 0], [0, 1, 0.0]]), np.array([[0, 1, 2], [0, 2, 3]])
+
+
+def ball(radius, count=24):
+    """A sphere of latitudes and longitudes."""
+    theta, phi = np.meshgrid(
+        np.linspace(0, np.pi, count), np.arange(2 * count) * np.pi / count, indexing="ij"
+    )
+    vertices = radius * np.stack(
+        [np.sin(theta) * np.cos(phi), np.cos(theta), np.sin(theta) * np.sin(phi)], -1
+    )
+    ids = np.arange(vertices[..., 0].size).reshape(theta.shape)
+    a, b, c, d = ids[:-1], np.roll(ids, -1, 1)[:-1], np.roll(ids, -1, 1)[1:], ids[1:]
+    faces = np.concatenate([np.stack([a, b, c], -1).reshape(-1, 3), np.stack([a, c, d], -1).reshape(-1, 3)])
+    return vertices.reshape(-1, 3), faces
+
+
+def test_distances_to_a_square():
+    points = np.array([[0.5, 0.5, 2.0], [2.0, 0.5, 0.0], [2.0, 2.0, 1.0], [0.2, 0.9, 0.0]])
+    np.testing.assert_allclose(distances(points, *SQUARE), [2, 1, np.sqrt(3), 0], atol=1e-12)
+
+
+def test_chamfer_of_parallel_squares_is_their_distance():
+    vertices, faces = SQUARE
+    assert chamfer(vertices, faces, vertices, faces) < 1e-12
+    assert chamfer(vertices, faces, vertices + [0, 0, 0.3], faces) == pytest.approx(0.3)
+    assert chamfer(*ball(1.0, 48), *ball(1.1, 48)) == pytest.approx(0.1, rel=0.02)
+
+
+def test_chamfer_does_not_depend_on_how_finely_a_surface_is_cut():
+    coarse, fine = ball(1.0, 24), ball(1.0, 72)
+    assert (
+        chamfer(*coarse, *fine, samples=4000) < 4e-3
+    )  # the sagitta of a facet is 2e-3, its corners are 0.13 apart
+
+
+def test_points_are_spread_by_area():
+    vertices = np.array([[0, 0, 0], [1, 0, 0], [0, 1, 0], [0, 0, 5], [3, 0, 5], [0, 1, 5.0]])
+    points = surface_points(vertices, np.array([[0, 1, 2], [3, 4, 5]]), 4000)
+    assert (points[:, 2] > 2).mean() == pytest.approx(0.75, abs=0.005)
+    assert (points[:, :2] >= 0).all()
+
+
+def test_what_lies_inside_is_not_seen():
+    outer, inner = ball(1.0), ball(0.5)
+    vertices = np.concatenate([outer[0], inner[0]])
+    faces = np.concatenate([outer[1], inner[1] + len(outer[0])])
+    seen = visible_faces(vertices, faces)
+    assert not seen[len(outer[1]) :].any()
+    above = vertices[faces[: len(outer[1])]].mean(1)[:, 1] > 0.1
+    assert seen[: len(outer[1])][above].mean() > 0.9  # but for slivers at the pole
+
+
+@pytest.fixture(scope="module")
+def head():
+    return load_head()
+
+
+@pytest.fixture(scope="module")
+def truth(head):
+    return make_truth(make_head(next(held_out(1))), head)
+
+
+def test_held_out_heads_are_held_out():
+    seeds = []
+    for codes in held_out(3):
+        meta = {"codes": {"identity": dataclasses.asdict(codes.identity)}, "style": codes.style,
+                "hair": codes.hair.family, "expression": codes.expression.family}  # fmt: skip
+        assert splits.of(meta)["identity"] == "test"
+        seeds.append(codes.seed)
+    assert seeds == sorted(set(seeds)) and seeds == [codes.seed for codes in held_out(3)]
+
+
+def test_the_truth_lies_where_the_fitted_head_is(head, truth):
+    """The similarity keeps shapes, true views show the head upright in the frame, and landmarks fall on the crop's."""
+    linear = truth.place[:3, :3]
+    scale = np.cbrt(np.linalg.det(linear))
+    np.testing.assert_allclose(linear.T @ linear, scale**2 * np.eye(3), atol=1e-9)
+    assert 0.5 < scale < 2
+    true = truth.made.model.landmarks(truth.made.vertices) @ linear.T + truth.place[:3, 3]
+    seen = true @ truth.pose.camera[:2, :3].T + truth.pose.camera[:2, 3]
+    eyes = np.linalg.norm(truth.portrait.landmarks[33] - truth.portrait.landmarks[263])
+    assert np.median(np.linalg.norm(seen - truth.portrait.landmarks, axis=1)) < 0.1 * eyes
+    views = truth.views()
+    matte = truth.portrait.matte[::2, ::2] > 0.5
+    mask = views.masks[0] > 0.5
+    assert (matte & mask).sum() / (matte | mask).sum() > 0.95
+    lengths = np.linalg.norm(views.normals, axis=-1)[views.masks > 0.9]
+    np.testing.assert_allclose(lengths, 1, atol=1e-5)
+
+
+def as_fitted(truth, head):
+    """The truth itself in the place of a fit: the person's own head and pose, brought into the fitted frame."""
+    person, expression = truth.made.model, truth.made.recipe.expression
+    linear, scale = truth.place[:3, :3], np.cbrt(np.linalg.det(truth.place[:3, :3]))
+    turn = linear / scale
+    regressor = person.joint_regressor
+    moved = dataclasses.replace(
+        person, template=(person.template @ linear.T + truth.place[:3, 3]).astype(np.float32),
+        expression_basis=np.einsum("ab,vbe->vae", linear, person.expression_basis).astype(np.float32),
+        joint_regressor=regressor,
+    )  # fmt: skip
+    rotations = np.asarray(expression.rotations) @ turn.T
+    pose = dataclasses.replace(truth.pose, pose=rotations, expression=np.asarray(expression.weights))
+    eyes = dataclasses.replace(
+        truth.made.person.eyes, centres=truth.made.person.eyes.centres @ linear.T + truth.place[:3, 3],
+        radii=truth.made.person.eyes.radii * scale,
+    )  # fmt: skip
+    vertices = posed(moved, pose.expression, pose.pose)
+    return Fitted(moved, eyes, pose, vertices, head, vertices, 0.0)
+
+
+def test_the_truth_measures_as_true(truth, head):
+    """Its motion is its own to the lips' and lids' last corrections; its landmarks too."""
+    own = as_fitted(truth, head)
+    found = animation(truth, own)
+    assert found["actions_median"] < 3 and found["jaw_20"] < 25
+    assert shape(truth, own)["landmarks"] < 0.5
+
+
+def test_a_wrong_motion_is_seen(truth, head):
+    own = as_fitted(truth, head)
+    half = dataclasses.replace(own.head, expression_basis=0.5 * own.head.expression_basis)
+    found = animation(truth, dataclasses.replace(own, head=half))
+    assert found["actions_median"] == pytest.approx(50, abs=3)
+    still = dataclasses.replace(own.head, expression_basis=0 * own.head.expression_basis)
+    assert animation(truth, dataclasses.replace(own, head=still))["actions"] == pytest.approx(100, abs=1e-6)
+
+
+def test_open_eyes_show(truth, head):
+    own = as_fitted(truth, head)
+    names = own.head.expression_names
+    basis = own.head.expression_basis.copy()
+    basis[..., [names.index("eyeBlinkLeft"), names.index("eyeBlinkRight")]] = 0
+    open_eyes = rig(dataclasses.replace(own, head=dataclasses.replace(own.head, expression_basis=basis)))
+    assert open_eyes["blink_pixels"] > 100
+    assert rig(own)["weights_sum"] < 1e-5
+
+
+def test_fitting_brings_the_head_nearer_to_the_truth(head, truth, monkeypatch):
+    monkeypatch.setitem(PROFILES, "draft", Schedule((Level(15, 64, 2e-2, 40.0), Level(15, 96, 1e-2, 16.0))))
+    fitted = fit(truth, truth.views(), head, "draft")
+    found = measure(truth, fitted)
+    assert set(found) == set(UNITS)
+    assert found["chamfer"] < 0.8 * found["chamfer_parametric"]
+    assert found["iou"] > 0.85 and found["normals"] < 30
+    assert found["seconds"] > 0
+    worst = WorstHeads()
+    worst.see(truth, fitted, found | {"seed": 1})
+    assert worst.sheet.shape == (384, 960, 3) and worst.sheet.std() > 10
+    assert outer_faces(fitted.head).max() < len(fitted.vertices)
+
+
+def test_summary_and_table():
+    values = summary([1.0, 2.0, 3.0, 10.0], "mm")
+    assert values == {"mean": 4.0, "median": 2.5, "p90": pytest.approx(7.9), "unit": "mm"}
+    text = table({"metrics": {"chamfer": values}})
+    assert "chamfer" in text and "2.500" in text and "mm" in text
+
+
+def test_mistakes_are_named():
+    with pytest.raises(UserError, match="oracle, generated, not 'guessed'"):
+        evaluate(1, "guessed")
+    with pytest.raises(UserError, match="not 0"):
+        evaluate(0)
