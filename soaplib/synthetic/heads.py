@@ -36,7 +36,7 @@ from soaplib.synthetic.relief import relief_gradient, skin_relief
 from soaplib.synthetic.scalp import Hairline
 from soaplib.synthetic.skin import Skin, draw_skin
 from soaplib.synthetic.skin_paint import paint_skin
-from soaplib.synthetic.worn import Worn, covered_by, draw_worn, dress
+from soaplib.synthetic.worn import Worn, covered_by, draw_worn, dress_all
 
 _SHARES = (0.4, 0.25, 0.2, 0.15)  # of `STYLES`
 _DRAWS = ("style", "identity", "skin", "irises", "mouth", "worn", "hair", "brows", "beard", "lashes", "expression",
@@ -149,7 +149,7 @@ def draw_codes(
     years = float(np.clip((age - 1 / 3) * 1.5, 0, 1))  # 0 for a child, 1 for the old
     ancestry = (identity.african, identity.asian, identity.caucasian)
     skin = draw_skin(rngs["skin"], style, age, masculine, ancestry)
-    worn = draw_worn(rngs["worn"], style)
+    worn = draw_worn(rngs["worn"], style, masculine)
     locks = draw_hair(rngs["hair"], style, covered_by(worn), masculine, years, hair)
     beard = draw_beard(rngs["beard"], style, locks, masculine, years)
     return Codes(
@@ -189,7 +189,10 @@ def make_head(seed: int | Codes) -> SyntheticHead:
         dataclasses.replace(piece, texture=textures[piece.name], **_gloss(piece.name, codes))
         for piece in person.pieces
     )
-    neutral = (*own, *_grown(codes, person.head), *(dress(thing, person.head) for thing in codes.worn))
+    hair = grow_hair(codes.hair, person.head)
+    neutral = (
+        *own, hair, *_grown_on_face(codes, person.head), *dress_all(codes.worn, person.head, hair.vertices)
+    )  # fmt: skip
     return SyntheticHead(
         recipe=codes, person=person, vertices=pose.vertices, neutral=neutral,
         pieces=tuple(_posed(piece, person, codes.expression) for piece in neutral),
@@ -201,8 +204,7 @@ def _gloss(name, codes):
     return {"gloss": codes.skin.gloss} if name == "skin" else {}
 
 
-def _grown(codes, head):
-    yield grow_hair(codes.hair, head)
+def _grown_on_face(codes, head):
     yield grow_brows(codes.brows, head)
     yield grow_lashes(codes.lashes, head)
     if codes.beard is not None:
