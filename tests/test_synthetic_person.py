@@ -82,7 +82,7 @@ def test_lids_stay_clear_of_the_balls_in_every_expression(style):
         for expression in (NEUTRAL, _doing(eyeBlink=1), *(draw_expression(rng, style) for _ in range(4))):
             rest = person.head.template + pose_person(person, expression).moves
             for k, grid in enumerate(base().lids):
-                lids = faces[np.isin(faces, grid.ids[grid.depth < 3]).all(1)]
+                lids = faces[np.isin(faces, grid.ids[grid.depth == 0]).all(1)]
                 points = np.concatenate([rest[grid.ids], rest[lids].mean(1)])
                 gap = np.linalg.norm(points - person.eyes.centres[k], axis=1) - person.eyes.radii[k]
                 assert gap.min() > 1e-4

@@ -22,7 +22,7 @@ from soaplib.synthetic.pieces import LABELS, Piece
 from soaplib.synthetic.skin_layout import skin_layout
 
 _STILL = 3e-4  # metres: the lower jaw stays where an action moves it by less
-_SMOOTHINGS = 12
+_SMOOTHINGS = 8
 _LIP_RINGS = 10
 _MOUTH_ACTIONS = ("jaw", "mouth", "tongue", "cheekPuff")
 _HELD = (

@@ -13,9 +13,15 @@ from soaplib.parts.rings import Rings, rings_around
 from soaplib.parts.smoothstep import smoothstep
 
 SIDES = ("Left", "Right")
+_MIDDLES = ((1 / 3, 1 / 3, 1 / 3), (0.5, 0.5, 0.0), (0.0, 0.5, 0.5), (0.5, 0.0, 0.5))
 _LID_ACTIONS = ("eyeSquint", "eyeWide", "eyeLookIn", "eyeLookOut", "eyeLookUp", "eyeLookDown")
 _SOCKET_ROOM = 0.03
 _EDGE_RINGS = 12
+_UPPER_INNER, _LOWER_INNER = (
+    (8, 2),
+    (2, 0),
+)  # rings of the socket: none goes along in a blink from the one, all up to
+_FACE_ROUNDS = 4
 _LOWER_SHARE = 0.15
 _MAX_TRAVEL = np.radians(40)
 _PATH_SPARE = 1.5e-4
@@ -31,11 +37,13 @@ class LidGrid:
     upper lid and back. upper, lower: sectors from corner to corner. ids: (N,) all vertices near, with weights spread
     (N, S), of sum 1, and falloff (N,) by which the rim's motion carries them; along: (N, 2 S) how far each goes with
     the edge's sectors, and the rim's, in a blink. above: (N,) 1 on the upper side, 0 on the lower one. depth: (N,)
-    rings into the socket, 0 outside. outside: (O,) skin about the opening. ball: the eyeball's vertices. blink,
-    lid_actions: columns of the expression basis. width: of the opening on the default head.
+    rings into the socket, 0 outside. faces: (F, 3) of the skin near, without the socket. outside: (O,) skin about
+    the opening. ball: the eyeball's vertices. blink, lid_actions: columns of the expression basis. width: of the
+    opening on the default head.
     """
 
     ball: np.ndarray
+    faces: np.ndarray
     rings: np.ndarray
     upper: np.ndarray
     lower: np.ndarray
@@ -87,7 +95,10 @@ def _grid(head, eyes, k, rim):
     np.put_along_axis(spread, near, share / share.sum(1, keepdims=True), 1)
     blink = head.expression_names.index(f"eyeBlink{SIDES[k]}")
     along, depth = _along(head, rings, rows[: edge + 1], ids, blink)
+    shown = np.zeros(len(template), bool)
+    shown[ids[depth == 0]] = True
     return LidGrid(
+        faces=head.faces[shown[head.faces].all(1)].astype(np.int64),
         ball=np.flatnonzero(head.part_vertices(("left_eye", "right_eye")[k])), rings=rows[: edge + 1], upper=upper,
         lower=lower, ids=ids, spread=spread, along=along, depth=depth, above=_above(rings, ids, elevation, rim),
         falloff=smoothstep(0.45 * eyes.widths[k], 0.05 * eyes.widths[k], far[:, 0]),
@@ -136,13 +147,15 @@ def _along(head, rings, rows, ids, blink):
     known = np.flatnonzero(place[ids] >= 0)
     ring = rings.ring[place[ids[known]]]
     depth[known] = np.clip(-ring, 0, None)
+    upper = rings.upper[place[ids[known]]] > 0.5
     for block, (start, step) in enumerate(((len(rows) - 1, 1), (0, -1))):
         carried = np.zeros((len(rings.ids), sectors))
         carried[place[rows[start]], np.arange(sectors)] = 1
         carried = rings.carried(carried, start, step)[place[ids[known]]]
         whole = np.maximum(carried @ size[rows[start]], 0.2 * size[rows[start]].max())
         beyond = (ring - start) * step > 0
-        share = np.clip(size[ids[known]] / whole, 0, 1) * beyond
+        inner = np.where(upper, smoothstep(*_UPPER_INNER, -ring), smoothstep(*_LOWER_INNER, -ring))
+        share = np.clip(size[ids[known]] / whole, 0, 1) * beyond * inner
         along[known, block * sectors : (block + 1) * sectors] = carried * share[:, None]
     return along, depth
 
@@ -242,6 +255,35 @@ def follow(grid: LidGrid, template, actions, centre, radius, width) -> None:
         actions[grid.ids, :, k] = action + grid.spread @ onto * grid.falloff[:, None]
     actions[grid.ids, :, grid.blink] = blink(grid, template, centre, radius)
     _clear_actions(template, actions, grid.ids, grid.floor(radius), centre)
+
+
+def clear_ball(grid: LidGrid, points: np.ndarray, centre: np.ndarray, radius: float) -> None:
+    """Push skin (V, 3) out of a ball, in place: vertices, then whole faces, which sag between them."""
+    push_out(points, grid.ids, grid.floor(radius), centre)
+    _push_faces_out(points, grid.faces, centre, radius + 0.7 * CLEARANCE)
+
+
+@nb.njit(cache=True)
+def _push_faces_out(points, faces, centre, floor):
+    """Move the corners of a face outwards by what its middle, or that of a side, lacks."""
+    middle = np.empty(3)
+    for _ in range(_FACE_ROUNDS):
+        for f in range(len(faces)):
+            a, b, c = faces[f]
+            for k in range(4):
+                wa, wb, wc = _MIDDLES[k]
+                q = 0.0
+                for d in range(3):
+                    middle[d] = wa * points[a, d] + wb * points[b, d] + wc * points[c, d] - centre[d]
+                    q += middle[d] ** 2
+                q = np.sqrt(q)
+                if q >= floor or q < 0.5 * floor:
+                    continue
+                for d in range(3):
+                    push = middle[d] * (floor / q - 1)
+                    points[a, d] += push * (wa > 0)
+                    points[b, d] += push * (wb > 0)
+                    points[c, d] += push * (wc > 0)
 
 
 @nb.njit(cache=True)

@@ -10,10 +10,12 @@ from soaplib.parts.eyes import Eyes
 from soaplib.synthetic.base import Base, base
 from soaplib.synthetic.eyeballs import eyes_piece, fit_balls
 from soaplib.synthetic.identity import Identity, identity_vertices
-from soaplib.synthetic.lids import follow, open_lids, settle
+from soaplib.synthetic.lids import clear_ball, follow, open_lids, settle
 from soaplib.synthetic.lips import least_gaps, seal
 from soaplib.synthetic.pieces import Piece
 from soaplib.synthetic.proportions import proportion, style_flow
+
+_SMOOTHINGS, _EVENINGS = 6, 7  # rounds
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -66,12 +68,16 @@ def make_person(identity: Identity) -> Person:
         flow = style_flow(identity.warp, shared.head, template, centres, radius)
         joints, scale = flow.carry(joints, jacobians=False)[0], flow.eye_scale
         template, turns = flow.carry(template)
+        template = _evened(template, shared)
         _turn_actions(actions, turns, turns[shared.lips.upper].mean((0, 1)), shared.mouth_actions)
         centres = joints[3:]
+        for grid, centre in zip(shared.lids, centres, strict=True):
+            clear_ball(grid, template, centre, radius * scale)
     eyes = Eyes(
         centres=centres, radii=np.repeat(radius * scale, 2), widths=widths * scale,
         iris_radius=np.minimum(identity.iris * widths * scale / 2, 0.85 * radius * scale),
     )  # fmt: skip
+    shared.flesh.keep_inside(template, vertex_normals(template, shared.faces))
     walls = np.concatenate([shared.lips.inner_rows(), shared.flesh.walls])
     teeth = shared.teeth.carried(template, walls, shared.tongue.roots[:, 0])
     template32 = template.astype(np.float32)
@@ -94,10 +100,18 @@ def _smoothed(identity: Identity, shared: Base) -> np.ndarray:
         usual = shared.usual
         own = template - usual
         faired = own
-        for _ in range(6):
+        for _ in range(_SMOOTHINGS):
             faired = shared.smoothing @ faired
         template = template + smooth * (faired - own) + relief * (shared.rounded - usual)
     return template
+
+
+def _evened(template: np.ndarray, shared: Base) -> np.ndarray:
+    """Even out how a warped head differs from the mean one: where a warp squeezes skin it would leave folds."""
+    move = template - shared.usual
+    for _ in range(_EVENINGS):
+        move = shared.smoothing @ move
+    return shared.usual + move
 
 
 def _as_ball(places, centre, radius):

@@ -10,7 +10,7 @@ from soaplib.animation.posing import joint_transforms
 from soaplib.landmarks import IBUG68, LEFT_IRIS, RIGHT_IRIS
 from soaplib.synthetic.base import base
 from soaplib.synthetic.expression import Expression
-from soaplib.synthetic.lids import push_out
+from soaplib.synthetic.lids import clear_ball
 from soaplib.synthetic.lips import uncross
 from soaplib.synthetic.person import Person, vertex_normals
 from soaplib.synthetic.pieces import Piece
@@ -47,7 +47,7 @@ def pose_person(person: Person, expression: Expression) -> PosedHead:
     if weights[shared.mouth_actions].max() > _STILL_MOUTH:
         shared.flesh.keep_inside(posed, vertex_normals(posed, shared.faces))
     for k, grid in enumerate(shared.lids):
-        push_out(posed, grid.ids, grid.floor(person.eyes.radii[k]), person.eyes.centres[k])
+        clear_ball(grid, posed, person.eyes.centres[k], person.eyes.radii[k])
     moves = (posed - rest).astype(np.float32)
     joints = (head.joint_regressor @ head.template).astype(np.float64)
     transforms = joint_transforms(joints, np.asarray(expression.rotations, np.float64)).astype(np.float32)
