@@ -261,6 +261,12 @@ def test_a_million_faces():
     assert torch.isfinite(clip.grad).all()
 
 
+def test_more_faces_than_float32_can_count_are_refused():
+    faces = torch.zeros(1 << 24, 3, dtype=torch.int32)
+    with pytest.raises(ValueError, match="float64"):
+        rasterize(torch.ones(1, 3, 4), faces, (1, 1))
+
+
 def test_memory_serves_again_but_never_while_it_is_held():
     first = memory.empty((300, 300), np.float64)
     address = first.ctypes.data

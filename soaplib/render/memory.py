@@ -10,11 +10,8 @@ import threading
 import numpy as np
 
 _SMALLEST = 1 << 16
-_MOST_BYTES = 1 << 28
+_MOST_BYTES = 1 << 29
 _MOST_BUFFERS = 64
-# What getrefcount says of a buffer that only the list, the loop's variable and the call itself hold.
-_UNHELD = 3
-
 _buffers: list[np.ndarray] = []
 _lock = threading.Lock()
 
@@ -23,7 +20,7 @@ def empty(shape, dtype) -> np.ndarray:
     """Return an array with arbitrary content, like `numpy.empty`.
 
     Its memory may have served before; it is not given out again while the array, a view of it or a tensor made
-    of one lives. At most 256 MiB are kept between calls.
+    of one lives. At most 512 MiB are kept between calls.
     """
     dtype = np.dtype(dtype)
     size = int(np.prod(shape, dtype=np.int64)) * dtype.itemsize
@@ -49,11 +46,18 @@ def zeros(shape, dtype) -> np.ndarray:
 
 def _unheld(size: int) -> np.ndarray | None:
     """Take a buffer of at least `size`, and not of much more, out of the list."""
-    for index in range(len(_buffers)):
-        buffer = _buffers[index]
-        if size <= buffer.size <= size + size // 2 and sys.getrefcount(buffer) == _UNHELD:
+    for index, buffer_size in enumerate([b.size for b in _buffers]):
+        if size <= buffer_size <= size + size // 2 and _references(_buffers, index) == _NONE_BUT_THE_LIST:
             return _buffers.pop(index)
     return None
+
+
+def _references(buffers: list[np.ndarray], index: int) -> int:
+    return sys.getrefcount(buffers[index])
+
+
+# How many that are differs between versions of Python.
+_NONE_BUT_THE_LIST = _references([np.empty(0)], 0)
 
 
 def _keep(buffer: np.ndarray) -> None:

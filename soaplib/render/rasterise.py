@@ -82,6 +82,8 @@ def checked_meshes(operation: str, clip, faces, size, ranges):
     checked_tensor(operation, "clip", clip, "B,V,4" if ranges is None else "V,4")
     clip = clip if ranges is None else clip[None]
     faces = checked_faces(operation, faces, clip.shape[1])
+    if clip.dtype == torch.float32 and len(faces) >= 1 << 24:
+        raise ValueError(f"{operation}: {len(faces)} faces need float64, as float32 counts to 2^24 only")
     spans = checked_ranges(operation, ranges, len(clip) if ranges is None else None, len(faces))
     return clip, faces, spans, checked_size(operation, size)
 
