@@ -105,9 +105,9 @@ class Ground:
         return np.arctan2(local[0], local[2]), np.arctan2(local[1], np.hypot(local[0], local[2]))
 
     def raised(self, body) -> "Ground":
-        """Give the ground with a body of hair on it: metres as a function of (azimuth, height)."""
+        """Give the ground with a body of hair on the bare scalp: metres as a function of (azimuth, height)."""
         azimuth, height = np.meshgrid(azimuths(), heights())
-        return dataclasses.replace(self, hull=raised(self.hull, body(azimuth, height)))
+        return dataclasses.replace(self, hull=raised(self.scalp.bare, body(azimuth, height)))
 
     def lifted(self, roots: Roots, below: float = 0.0015) -> Roots:
         """Give the roots brought up to `below` metres under the hull, where they come out of a body of hair."""
