@@ -286,12 +286,18 @@ def _synth(options) -> int:
                 if not bar:
                     from tqdm import tqdm
 
-                    bar.append(stack.enter_context(tqdm(total=total, initial=done, unit="head", smoothing=0.05)))
+                    bar.append(
+                        stack.enter_context(tqdm(total=total, initial=done, unit="head", smoothing=0.05))
+                    )
                 bar[0].update(done - bar[0].n)
 
-            index = write_dataset(options.out, recipe, options.count, options.workers, options.scheduler, tell=tell)
+            index = write_dataset(
+                options.out, recipe, options.count, options.workers, options.scheduler, tell=tell
+            )
     except KeyboardInterrupt:
-        print("soap: interrupted; whole shards stay, and the same command goes on from there.", file=sys.stderr)
+        print(
+            "soap: interrupted; whole shards stay, and the same command goes on from there.", file=sys.stderr
+        )
         return 130
     print(f"{index['count']} heads lie in {options.out} ({time.perf_counter() - begun:.0f} s).")
     if index["failed"]:
