@@ -381,9 +381,12 @@ def _shade_face(
         view = (vx * near, vy * near, vz * near)
     # The back of a surface has its normal turned; hairs as thin as a card may lie with either side up.
     toward = (nx * view[0] + ny * view[1] + nz * view[2]) * norm
-    if toward < (0.0 if area > 0 else _AWAY):
-        norm = -norm
     nx, ny, nz = nx * norm, ny * norm, nz * norm
+    if toward < (0.0 if area > 0 else _AWAY):
+        if faces[face, 4] == _HAIR:  # a lock has a thickness: its rim looks outwards whichever side is seen
+            nx, ny, nz = nx - 2 * toward * view[0], ny - 2 * toward * view[1], nz - 2 * toward * view[2]
+        else:
+            nx, ny, nz = -nx, -ny, -nz
     red, green, blue = _mixed(values, i, j, k, a, b, c, _COLOUR)
     bx, by, bz = nx, ny, nz
     if table[0, piece, 0] > 0:

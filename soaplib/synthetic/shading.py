@@ -105,6 +105,8 @@ def shade(s, material, gloss, albedo, normal, strand, view, place, ambient, key,
     else:
         amount = key * _wrapped(facing, 0.08)
         lit = (amount, amount, amount)
+        if material == 3:  # eyes lie deeper than their mesh, behind lids and lashes
+            base = (0.8 * base[0], 0.8 * base[1], 0.8 * base[2])
     grazing = (1.0 - across) * (1.0 - across)
     edge = s.rim * grazing * grazing * (0.25 if material == 2 else 0.5)
     shine_key, shine_fill = _highlights(s, material, gloss, normal, strand, view, key, openness, facing)
@@ -208,8 +210,10 @@ def _reflected_window(s, normal, view):
 @inlined
 def _cel(s, material, gloss, albedo, normal, strand, view, key, openness):
     """Flat tones with crisp terminators, in sRGB as they are painted."""
-    level = 0.5 + 0.5 * _dot(normal, s.key)
-    level = min(level, 0.16 + 1.3 * key) - 0.35 * (1.0 - min(openness, 1.0))
+    facing = _dot(normal, s.key)
+    # What turns away is dark by itself; the shadow map would only fray that border.
+    key += (1.0 - key) * _step(0.35, 0.1, facing)
+    level = min(0.5 + 0.5 * facing, 0.16 + 1.3 * key) - 0.35 * (1.0 - min(openness, 1.0))
     if material == 3:
         glint = _reflected_window(s, normal, view) * s.glint
         shaded = _step(0.1, 0.14, level + 0.2)
