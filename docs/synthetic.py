@@ -5,9 +5,9 @@ import sys
 import numpy as np
 from PIL import Image
 
+from soaplib.synthetic.dataset.sample import render_head
 from soaplib.synthetic.heads import make_head
 from soaplib.synthetic.pieces import LABELS
-from soaplib.synthetic.sample import render_head
 
 ROWS, COLUMNS, SIZE = 4, 9, 144
 PALETTE = np.random.default_rng(4).integers(60, 255, (len(LABELS), 3)).astype(np.uint8)

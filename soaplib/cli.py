@@ -269,9 +269,9 @@ def _evaluate(options) -> int:
 def _synth(options) -> int:
     """Make a dataset of synthetic heads: WebDataset shards of pictures with all that is true of them. Shards are
     written whole; the same command goes on where an interrupted one stopped, and a larger --count adds heads."""
-    from soaplib.synthetic.sample import EXTRAS
-    from soaplib.synthetic.shards import Recipe
-    from soaplib.synthetic.workers import write_dataset
+    from soaplib.synthetic.dataset.sample import EXTRAS
+    from soaplib.synthetic.dataset.shards import Recipe
+    from soaplib.synthetic.dataset.workers import write_dataset
 
     extras = tuple(sorted({name.strip() for name in options.extras.split(",") if name.strip()}))
     _check_synth(options, extras, EXTRAS)

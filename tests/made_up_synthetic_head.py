@@ -6,16 +6,16 @@ import numpy as np
 from made_up_pieces import made_up_pieces
 
 from soaplib.head import load_head
-from soaplib.synthetic.backdrop import Backdrop, draw_backdrop
-from soaplib.synthetic.camera import Turn, draw_turn
-from soaplib.synthetic.light import Light, draw_light
-from soaplib.synthetic.looks import Look, draw_look
+from soaplib.synthetic.drawing.backdrop import Backdrop, draw_backdrop
+from soaplib.synthetic.drawing.camera import Turn, draw_turn
+from soaplib.synthetic.drawing.light import Light, draw_light
+from soaplib.synthetic.drawing.looks import Look, draw_look
 from soaplib.synthetic.pieces import STYLES, Piece
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
 class MadeUpHead:
-    """What `soaplib.synthetic.sample.render_head` reads of a head."""
+    """What `soaplib.synthetic.dataset.sample.render_head` reads of a head."""
 
     seed: int
     style: str

@@ -15,7 +15,7 @@ from soaplib.evaluation.surfaces import chamfer, distances, surface_points, visi
 from soaplib.evaluation.truth import make_truth
 from soaplib.fitting.deform import PROFILES, Level, Schedule
 from soaplib.head import load_head
-from soaplib.synthetic import splits
+from soaplib.synthetic.dataset import splits
 from soaplib.synthetic.heads import make_head
 
 SQUARE = np.array([[0, 0, 0], [1, 0, 0], [1, 1, 0], [0, 1, 0.0]]), np.array([[0, 1, 2], [0, 2, 3]])

@@ -12,7 +12,7 @@ from soaplib.landmarks import IBUG68
 from soaplib.multiview.geometric import view_cameras
 from soaplib.portrait.crop import cut_matte, cut_row, head_box
 from soaplib.render import camera_rotation, project
-from soaplib.synthetic.camera import Turn, draw_turn, landmark_pixels, make_cameras
+from soaplib.synthetic.drawing.camera import Turn, draw_turn, landmark_pixels, make_cameras
 
 SIZE = 256
 

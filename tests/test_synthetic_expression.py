@@ -8,7 +8,7 @@ import pytest
 
 from soaplib.animation.rotations import matrices
 from soaplib.head import load_head
-from soaplib.synthetic.expression import _ACTIONS, EXPRESSION_FAMILIES, NEUTRAL, draw_expression
+from soaplib.synthetic.people.expression import _ACTIONS, EXPRESSION_FAMILIES, NEUTRAL, draw_expression
 
 
 def _weights(expression):

@@ -3,11 +3,11 @@
 import numpy as np
 import pytest
 
-from soaplib.synthetic.base import base
-from soaplib.synthetic.flow import Flow
-from soaplib.synthetic.identity import draw_identity
-from soaplib.synthetic.person import make_person
-from soaplib.synthetic.proportions import draw_proportions, style_flow
+from soaplib.synthetic.people.base import base
+from soaplib.synthetic.people.flow import Flow
+from soaplib.synthetic.people.identity import draw_identity
+from soaplib.synthetic.people.person import make_person
+from soaplib.synthetic.people.proportions import draw_proportions, style_flow
 
 _EYES = np.array([[0.033, 0, -0.002], [-0.033, 0, -0.002]])
 

@@ -9,9 +9,9 @@ import pytest
 from soaplib.head import load_head
 from soaplib.synthetic.hair import HAIR_FAMILIES, draw_hair, grow_hair
 from soaplib.synthetic.hair.colours import melanin_colour
+from soaplib.synthetic.hair.scalp import scalp
 from soaplib.synthetic.hair.texture import strand_texture
 from soaplib.synthetic.pieces import LABELS, STYLES
-from soaplib.synthetic.scalp import scalp
 
 MOST_TRIANGLES = 27_000
 

@@ -10,10 +10,10 @@ import sys
 import numpy as np
 import pytest
 
-from soaplib.synthetic.expression import NEUTRAL
+from soaplib.synthetic.dataset.sample import encode, render_head
 from soaplib.synthetic.heads import Codes, draw_codes, make_head
+from soaplib.synthetic.people.expression import NEUTRAL
 from soaplib.synthetic.pieces import LABELS, STYLES
-from soaplib.synthetic.sample import encode, render_head
 
 SIZE = 96
 FAMILIES = {"realistic": "long_straight", "cartoon": "bun", "anime": "spiky", "clay": "afro"}

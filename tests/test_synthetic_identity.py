@@ -7,10 +7,10 @@ import numpy as np
 import pytest
 
 from soaplib.head import load_head
-from soaplib.synthetic.blendshapes import blendshapes
-from soaplib.synthetic.identity import Identity, _phenotype_weights, draw_identity, identity_vertices
+from soaplib.synthetic.people.blendshapes import blendshapes
+from soaplib.synthetic.people.identity import Identity, _phenotype_weights, draw_identity, identity_vertices
+from soaplib.synthetic.people.proportions import _PLAIN, _RANGES
 from soaplib.synthetic.pieces import STYLES
-from soaplib.synthetic.proportions import _PLAIN, _RANGES
 
 
 def _plain_identity(**codes):

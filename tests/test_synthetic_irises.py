@@ -7,10 +7,10 @@ import numpy as np
 import pytest
 
 from soaplib.parts.eye_texture import texel_directions
-from soaplib.synthetic.eye_paint import paint_eye, paint_eyes
-from soaplib.synthetic.irises import draw_irises
-from soaplib.synthetic.mouth_colours import draw_mouth_colours, paint_teeth, paint_tongue
 from soaplib.synthetic.pieces import STYLES
+from soaplib.synthetic.skin.eye_paint import paint_eye, paint_eyes
+from soaplib.synthetic.skin.irises import draw_irises
+from soaplib.synthetic.skin.mouth_colours import draw_mouth_colours, paint_teeth, paint_tongue
 
 
 def eyes(seed=0, style="realistic", **changes):

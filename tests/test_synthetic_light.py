@@ -9,11 +9,11 @@ import torch
 
 from soaplib.head import load_head
 from soaplib.render import shade_sh, spherical_harmonics, vertex_normals
-from soaplib.synthetic.backdrop import BACKDROPS, Backdrop, draw_backdrop, paint_backdrop
-from soaplib.synthetic.camera import Turn
-from soaplib.synthetic.light import ENVIRONMENTS, Light, draw_light, harmonic_basis, sphere
-from soaplib.synthetic.looks import draw_look
-from soaplib.synthetic.occlusion import received_light
+from soaplib.synthetic.drawing.backdrop import BACKDROPS, Backdrop, draw_backdrop, paint_backdrop
+from soaplib.synthetic.drawing.camera import Turn
+from soaplib.synthetic.drawing.light import ENVIRONMENTS, Light, draw_light, harmonic_basis, sphere
+from soaplib.synthetic.drawing.looks import draw_look
+from soaplib.synthetic.drawing.occlusion import received_light
 from soaplib.synthetic.pieces import STYLES
 
 EVEN = Light("plain", (1.0,) * 3, (1.0,) * 3, (), (0.0, 0.0, 1.0), (1.0,) * 3, 0.01)

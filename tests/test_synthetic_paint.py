@@ -10,12 +10,12 @@ from made_up_pieces import made_up_pieces
 
 from soaplib.head import load_head
 from soaplib.render import clip_positions, orthographic, perspective, rasterize, render_views
-from soaplib.synthetic.camera import Turn, make_cameras
-from soaplib.synthetic.light import Light, draw_light
-from soaplib.synthetic.looks import Look, draw_look
-from soaplib.synthetic.paint import EXTRAS, assemble, paint
+from soaplib.synthetic.drawing.camera import Turn, make_cameras
+from soaplib.synthetic.drawing.light import Light, draw_light
+from soaplib.synthetic.drawing.looks import Look, draw_look
+from soaplib.synthetic.drawing.paint import EXTRAS, assemble, paint
+from soaplib.synthetic.drawing.visible import LANES, place_vertices, scan_visible
 from soaplib.synthetic.pieces import LABELS, STYLES, Piece
-from soaplib.synthetic.visible import LANES, place_vertices, scan_visible
 
 FLAT = Light("plain", (1.0,) * 3, (1.0,) * 3, (), (0.0, 0.0, 1.0), (0.0,) * 3, 0.01)
 MATT = Look(shine=0.0, rim=0.0, occlusion=0.0)

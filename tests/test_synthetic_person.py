@@ -12,12 +12,12 @@ from soaplib.head import load_head
 from soaplib.head.skinning import linear_blend_skinning, rotation_matrices
 from soaplib.landmarks import LEFT_IRIS
 from soaplib.render import rasterize
-from soaplib.synthetic.base import base
-from soaplib.synthetic.expression import _ACTIONS, NEUTRAL, Expression, draw_expression
-from soaplib.synthetic.identity import draw_identity
-from soaplib.synthetic.person import make_person
+from soaplib.synthetic.people.base import base
+from soaplib.synthetic.people.expression import _ACTIONS, NEUTRAL, Expression, draw_expression
+from soaplib.synthetic.people.identity import draw_identity
+from soaplib.synthetic.people.person import make_person
+from soaplib.synthetic.people.posing import landmarks68, landmarks478, pose_person, posed, posed_head
 from soaplib.synthetic.pieces import LABELS, STYLES
-from soaplib.synthetic.posing import landmarks68, landmarks478, pose_person, posed, posed_head
 
 _STILL = ((0.0, 0.0, 0.0),) * 5
 

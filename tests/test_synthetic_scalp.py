@@ -7,8 +7,8 @@ import pytest
 import trimesh
 
 from soaplib.head import load_head
-from soaplib.synthetic import hull as hulls
-from soaplib.synthetic.scalp import CROWN, Hairline, hat_line, scalp
+from soaplib.synthetic.hair import hull as hulls
+from soaplib.synthetic.hair.scalp import CROWN, Hairline, hat_line, scalp
 
 CENTRE = np.float32([0.01, 0.02, -0.03])
 

@@ -13,12 +13,12 @@ from made_up_synthetic_head import make_made_up_head
 
 from soaplib.errors import UserError
 from soaplib.render import project
-from soaplib.synthetic import splits
-from soaplib.synthetic.loader import KEYS, LiveHeads, ShardDataset, decode
+from soaplib.synthetic.dataset import splits
+from soaplib.synthetic.dataset.loader import KEYS, LiveHeads, ShardDataset, decode
+from soaplib.synthetic.dataset.sample import EXTRAS, encode, render_head
+from soaplib.synthetic.dataset.shards import Recipe, begin, shards_of, write_shard
+from soaplib.synthetic.dataset.workers import write_dataset
 from soaplib.synthetic.pieces import LABELS, STYLES
-from soaplib.synthetic.sample import EXTRAS, encode, render_head
-from soaplib.synthetic.shards import Recipe, begin, shards_of, write_shard
-from soaplib.synthetic.workers import write_dataset
 
 SIZE = 48
 RECIPE = Recipe(seed=0, size=SIZE, shard_size=2)

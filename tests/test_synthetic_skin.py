@@ -8,10 +8,15 @@ import pytest
 
 from soaplib.data import REGIONS
 from soaplib.head import load_head
-from soaplib.synthetic.makeup import Makeup
-from soaplib.synthetic.noise import band_noise
+from soaplib.synthetic.hair.scalp import Hairline
 from soaplib.synthetic.pieces import STYLES
-from soaplib.synthetic.pigments import (
+from soaplib.synthetic.skin.codes import draw_skin, skin_tone
+from soaplib.synthetic.skin.fields import scalp_mask, skin_fields
+from soaplib.synthetic.skin.layout import canvas, landmark_uv, skin_layout
+from soaplib.synthetic.skin.makeup import Makeup
+from soaplib.synthetic.skin.noise import band_noise
+from soaplib.synthetic.skin.painting import paint_skin
+from soaplib.synthetic.skin.pigments import (
     MELANIN,
     absorption,
     human_pigments,
@@ -20,11 +25,6 @@ from soaplib.synthetic.pigments import (
     to_linear,
     to_srgb,
 )
-from soaplib.synthetic.scalp import Hairline
-from soaplib.synthetic.skin import draw_skin, skin_tone
-from soaplib.synthetic.skin_fields import scalp_mask, skin_fields
-from soaplib.synthetic.skin_layout import canvas, landmark_uv, skin_layout
-from soaplib.synthetic.skin_paint import paint_skin
 
 SIZE = 256
 

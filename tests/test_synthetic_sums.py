@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from soaplib.synthetic.sums import add_rows, product
+from soaplib.synthetic.people.sums import add_rows, product
 
 
 def test_products_are_those_of_numpy_for_all_shapes():

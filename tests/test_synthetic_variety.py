@@ -3,8 +3,7 @@
 import numpy as np
 import pytest
 
-from soaplib.synthetic.pieces import LABELS
-from soaplib.synthetic.variety import (
+from soaplib.synthetic.dataset.variety import (
     COUNTED,
     colour_histogram,
     count_kinds,
@@ -13,6 +12,7 @@ from soaplib.synthetic.variety import (
     shape_spectrum,
     silhouette_ious,
 )
+from soaplib.synthetic.pieces import LABELS
 
 
 def test_spectrum_of_known_axes():

@@ -8,11 +8,11 @@ import torch
 
 from soaplib.head import load_head
 from soaplib.render import vertex_normals
-from soaplib.synthetic.relief import relief_gradient, skin_relief
-from soaplib.synthetic.skin import draw_skin
-from soaplib.synthetic.skin_fields import skin_fields
-from soaplib.synthetic.skin_layout import canvas
-from soaplib.synthetic.wrinkles import Wrinkles, action_map, draw_wrinkles, line_gains, wrinkle_relief
+from soaplib.synthetic.skin.codes import draw_skin
+from soaplib.synthetic.skin.fields import skin_fields
+from soaplib.synthetic.skin.layout import canvas
+from soaplib.synthetic.skin.relief import relief_gradient, skin_relief
+from soaplib.synthetic.skin.wrinkles import Wrinkles, action_map, draw_wrinkles, line_gains, wrinkle_relief
 
 SIZE = 256
 

@@ -11,7 +11,7 @@ from soaplib.evaluation.measures import UNITS, measure
 from soaplib.evaluation.truth import Truth, make_truth
 from soaplib.head import load_head
 from soaplib.multiview import generate
-from soaplib.synthetic import splits
+from soaplib.synthetic.dataset import splits
 from soaplib.synthetic.heads import Codes, draw_codes, make_head
 
 VIEWS = ("oracle", "generated")
@@ -60,7 +60,7 @@ def evaluate(
 
 
 def held_out(count: int) -> Iterator[Codes]:
-    """Draw `count` heads whose identities no training sees (`soaplib.synthetic.splits`)."""
+    """Draw `count` heads whose identities no training sees (`soaplib.synthetic.dataset.splits`)."""
     seed = _FIRST_SEED
     while count:
         codes = draw_codes(seed)

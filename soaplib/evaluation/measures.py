@@ -8,8 +8,8 @@ from soaplib.evaluation.surfaces import chamfer, nearest_on, visible_faces
 from soaplib.evaluation.truth import Truth, unit_normals
 from soaplib.landmarks import OUTER_EYES
 from soaplib.render import render_views, turn
-from soaplib.synthetic.paint import paint
-from soaplib.synthetic.posing import landmarks478, pose_person
+from soaplib.synthetic.drawing.paint import paint
+from soaplib.synthetic.people.posing import landmarks478, pose_person
 
 HELD_OUT_YAWS = (30.0, 75.0, 135.0, -120.0)
 """Degrees about the vertical axis from which shape is compared: none of the six views."""

@@ -7,7 +7,7 @@ from soaplib.evaluation.fitted import Fitted
 from soaplib.evaluation.measures import HELD_OUT_YAWS
 from soaplib.evaluation.truth import Truth, unit_normals
 from soaplib.render import render_views, turn
-from soaplib.synthetic.paint import paint
+from soaplib.synthetic.drawing.paint import paint
 
 _SIZE = 192
 

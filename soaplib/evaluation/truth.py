@@ -10,10 +10,10 @@ from soaplib.fitting import fit_head
 from soaplib.head import HeadModel
 from soaplib.multiview.geometric import posed_vertices, view_cameras
 from soaplib.portrait import Picture, make_portrait
-from soaplib.synthetic.camera import landmark_pixels, make_cameras
+from soaplib.synthetic.drawing.camera import landmark_pixels, make_cameras
+from soaplib.synthetic.drawing.paint import Scene, assemble, paint
 from soaplib.synthetic.heads import SyntheticHead
-from soaplib.synthetic.paint import Scene, assemble, paint
-from soaplib.synthetic.posing import landmarks478
+from soaplib.synthetic.people.posing import landmarks478
 
 PORTRAIT_SIZE, VIEW_SIZE = 512, 256
 

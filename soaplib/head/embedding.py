@@ -1,6 +1,6 @@
 """Where the 478 landmarks lie on a head: measured, by showing many random heads to a landmark detector.
 
-`embedding478.npz` holds the default head's; `python -m soaplib.synthetic.landmarks` measures and writes it again.
+`embedding478.npz` holds the default head's; `python -m soaplib.synthetic.people.landmarks` writes it again.
 """
 
 from collections.abc import Callable, Iterable
@@ -130,7 +130,9 @@ def _framed(head, vertices, rotation):
     shown = (vertices @ rotation.T)[head.part_vertices("skin") & (head.region("neck") < 0.5)]
     low, high = shown.min(0), shown.max(0)
     scale = 0.66 * _SIZE / np.ptp(shown[:, 1])
-    return orthographic(rotation, scale, np.full(2, _SIZE / 2) - np.array([1, -1]) * scale * ((low + high) / 2)[:2])
+    return orthographic(
+        rotation, scale, np.full(2, _SIZE / 2) - np.array([1, -1]) * scale * ((low + high) / 2)[:2]
+    )
 
 
 def _seen(head, vertices, rotation, camera):

@@ -6,10 +6,10 @@ import numpy as np
 
 from soaplib.data import JOINT_NAMES
 from soaplib.head import HeadModel
-from soaplib.synthetic.backdrop import Backdrop, draw_backdrop
-from soaplib.synthetic.camera import Turn, draw_turn
-from soaplib.synthetic.expression import Expression, draw_expression
-from soaplib.synthetic.eye_paint import paint_eyes
+from soaplib.synthetic.drawing.backdrop import Backdrop, draw_backdrop
+from soaplib.synthetic.drawing.camera import Turn, draw_turn
+from soaplib.synthetic.drawing.light import Light, draw_light
+from soaplib.synthetic.drawing.looks import Look, draw_look
 from soaplib.synthetic.hair import (
     Beard,
     Brows,
@@ -24,18 +24,18 @@ from soaplib.synthetic.hair import (
     grow_hair,
     grow_lashes,
 )
-from soaplib.synthetic.identity import Identity, draw_identity
-from soaplib.synthetic.irises import Irises, draw_irises
-from soaplib.synthetic.light import Light, draw_light
-from soaplib.synthetic.looks import Look, draw_look
-from soaplib.synthetic.mouth_colours import MouthColours, draw_mouth_colours, paint_teeth, paint_tongue
-from soaplib.synthetic.person import Person, make_person
+from soaplib.synthetic.hair.scalp import Hairline
+from soaplib.synthetic.people.expression import Expression, draw_expression
+from soaplib.synthetic.people.identity import Identity, draw_identity
+from soaplib.synthetic.people.person import Person, make_person
+from soaplib.synthetic.people.posing import pose_person, posed, posed_strands
 from soaplib.synthetic.pieces import STYLES, Piece
-from soaplib.synthetic.posing import pose_person, posed, posed_strands
-from soaplib.synthetic.relief import relief_gradient, skin_relief
-from soaplib.synthetic.scalp import Hairline
-from soaplib.synthetic.skin import Skin, draw_skin
-from soaplib.synthetic.skin_paint import paint_skin
+from soaplib.synthetic.skin.codes import Skin, draw_skin
+from soaplib.synthetic.skin.eye_paint import paint_eyes
+from soaplib.synthetic.skin.irises import Irises, draw_irises
+from soaplib.synthetic.skin.mouth_colours import MouthColours, draw_mouth_colours, paint_teeth, paint_tongue
+from soaplib.synthetic.skin.painting import paint_skin
+from soaplib.synthetic.skin.relief import relief_gradient, skin_relief
 from soaplib.synthetic.worn import Worn, covered_by, draw_worn, dress_all
 
 _SHARES = (0.4, 0.25, 0.2, 0.15)  # of `STYLES`
@@ -71,11 +71,11 @@ class Codes:
 
 @dataclasses.dataclass(frozen=True, eq=False)
 class SyntheticHead:
-    """A head, posed and painted, ready to be drawn by `soaplib.synthetic.sample.render_head`.
+    """A head, posed and painted, ready to be drawn by `soaplib.synthetic.dataset.sample.render_head`.
 
     person: with its personal `HeadModel`, whose 52 actions are the truth about how it moves. vertices: (V, 3) of that
     model, posed. neutral: the surfaces before posing, painted; pieces: the same, posed. gradients: of the skin's
-    relief, over its texture, for `soaplib.synthetic.paint.assemble`.
+    relief, over its texture, for `soaplib.synthetic.drawing.paint.assemble`.
     """
 
     recipe: Codes

@@ -11,10 +11,10 @@ from soaplib.synthetic.hair.colouring import vertex_colours
 from soaplib.synthetic.hair.ground import Roots, ground
 from soaplib.synthetic.hair.locks import Surface, joined, surface, taper, unit
 from soaplib.synthetic.hair.look import look_of
+from soaplib.synthetic.hair.scalp import Hairline
 from soaplib.synthetic.hair.texture import REACH, strand_texture
 from soaplib.synthetic.hair.tufts import grow_tufts
 from soaplib.synthetic.pieces import LABELS, Piece
-from soaplib.synthetic.scalp import Hairline
 
 _ZONES = ("moustache", "soul", "chin", "ring", "jaw", "sideburn", "neck")
 _FAMILIES = {  # family -> zones it grows in

@@ -5,8 +5,8 @@ import dataclasses
 import numpy as np
 
 from soaplib.head import HeadModel
-from soaplib.synthetic.hull import Hull, azimuths, heights, raised, smoothed
-from soaplib.synthetic.scalp import CROWN, Hairline, Scalp, scalp
+from soaplib.synthetic.hair.hull import Hull, azimuths, heights, raised, smoothed
+from soaplib.synthetic.hair.scalp import CROWN, Hairline, Scalp, scalp
 
 _GOLDEN = (1 + 5**0.5) / 2
 _COMMON_UNIT = 0.1074  # metres, `Scalp.unit` of the base head

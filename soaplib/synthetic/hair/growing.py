@@ -11,9 +11,9 @@ from soaplib.synthetic.hair.families import FAMILIES, band
 from soaplib.synthetic.hair.ground import ground
 from soaplib.synthetic.hair.locks import joined, surface
 from soaplib.synthetic.hair.look import look_of
+from soaplib.synthetic.hair.scalp import Hairline
 from soaplib.synthetic.hair.texture import REACH, coil_texture, strand_texture
 from soaplib.synthetic.pieces import LABELS, Piece
-from soaplib.synthetic.scalp import Hairline
 
 _COILED = ("afro", "shaved")
 _SHORT = ("crop", "swept", "bald_rim", "pixie", "afro", "spiky", "mohawk")

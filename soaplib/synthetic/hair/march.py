@@ -5,7 +5,7 @@ import math
 import numba
 import numpy as np
 
-from soaplib.synthetic.hull_kernels import locate, normal_at, place, radius_at
+from soaplib.synthetic.hair.hull_kernels import locate, normal_at, place, radius_at
 
 STEPS = 36
 _RISE = 0.015  # metres

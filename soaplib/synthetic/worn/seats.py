@@ -5,7 +5,7 @@ import math
 
 import numpy as np
 
-from soaplib.synthetic.scalp import hat_line as scalp_hat_line
+from soaplib.synthetic.hair.scalp import hat_line as scalp_hat_line
 from soaplib.synthetic.worn.fitting import Fit
 from soaplib.synthetic.worn.radius_maps import CROWN
 

@@ -1,0 +1,1 @@
+"""Datasets of synthetic heads: samples, shards, workers, splits, loaders."""

@@ -1,0 +1,1 @@
+"""Synthetic heads drawn: light, cameras, shading by style, and the truth of each pixel."""

@@ -1,0 +1,1 @@
+"""Who a synthetic head is, and how it moves."""

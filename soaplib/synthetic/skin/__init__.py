@@ -1,0 +1,1 @@
+"""Skin, eyes and mouth of synthetic heads: codes, colours, relief."""
