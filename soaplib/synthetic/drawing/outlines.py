@@ -11,8 +11,8 @@ def find_lines(ids, depth, values, faces, up, scale, perspective, jump, width, i
 
     ids, depth (H, W or more): what `scan_visible` found. values, faces: of the scene (see
     `soaplib.synthetic.drawing.paint.Scene`); the last column of faces is the class that lines part from others, and 8
-    marks lips. up: (3,) the picture's, in the world. scale, perspective: how depth becomes metres: depth / scale, or of a
-    perspective camera of focal length `scale` the inverse of its depth. jump: metres by which a surface must lie
+    marks lips. up: (3,) the picture's, in the world. scale, perspective: how depth becomes metres: depth / scale, or of
+    a perspective camera of focal length `scale` the inverse of its depth. jump: metres by which a surface must lie
     before its neighbour. width: in samples.
 
     A line lies on the nearer side. Smooth slopes make none, as the depth's second difference is what counts.

@@ -1,8 +1,8 @@
 """Measure where MediaPipe sees its 478 landmarks on painted heads.
 
 `python -m soaplib.synthetic.people.landmarks` shows it synthetic heads, half of them realistic, a quarter each
-cartoons and clay, and writes `soaplib/head/embedding478.npz`. Bare heads of one colour, as random shapes of the head model are,
-lead the detector astray by 1.5 to 3 % of the outer-eye distance: brows, lips and hair are what it goes by.
+cartoons and clay, and writes `soaplib/head/embedding478.npz`. Bare heads of one colour, as random shapes of the head
+model are, lead the detector astray by 1.5 to 3 % of the outer-eye distance: it goes by brows, lips and hair.
 """
 
 import dataclasses
