@@ -12,7 +12,7 @@ from soaplib.landmarks import IBUG68
 from soaplib.multiview.geometric import view_cameras
 from soaplib.portrait.crop import cut_matte, cut_row, head_box
 from soaplib.render import camera_rotation, project
-from soaplib.synthetic.drawing.camera import Turn, draw_turn, landmark_pixels, make_cameras
+from soaplib.synthetic.drawing.camera import Turn, draw_turn, make_cameras
 
 SIZE = 256
 
@@ -37,7 +37,7 @@ def test_frame_is_that_of_a_real_portrait(head, yaw):
     # The same picture, larger and off the middle, as a photograph has it.
     camera = np.diag((3.0, 3.0, 3.0, 1.0)) @ cameras.views[0]
     camera[:2, 3] += (200, 150)
-    landmarks = landmark_pixels(head, head.template, camera)
+    landmarks = project(head.landmarks(head.template).astype(float), camera)
     pixels = project(head.template.astype(float), camera)
     matte = np.zeros((1100, 1200), np.float32)
     for face in head.faces:
@@ -81,18 +81,18 @@ def test_turns_have_the_stated_signs(head):
 
 def test_a_far_portrait_is_the_first_view(head):
     cameras = framed(head, straight(yaw=15.0, distance=500.0))
-    far = landmark_pixels(head, head.template, cameras.portrait)
-    assert np.abs(far - landmark_pixels(head, head.template, cameras.views[0])).max() < 0.2
+    far = project(head.landmarks(head.template).astype(float), cameras.portrait)
+    assert np.abs(far - project(head.landmarks(head.template).astype(float), cameras.views[0])).max() < 0.2
     assert abs(cameras.portrait_cut - cameras.cut) < 0.2
 
 
 def test_a_near_portrait_is_in_perspective_and_framed_alike(head):
     near = framed(head, straight(distance=0.45))
-    pixels = landmark_pixels(head, head.template, near.portrait)
+    pixels = project(head.landmarks(head.template).astype(float), near.portrait)
     assert (pixels > 0).all() and (pixels < SIZE).all()
     rows = pixels[list(IBUG68), 1]
     assert abs(near.portrait_cut - (rows.max() + 0.2 * np.ptp(rows))) < 1e-6
-    flat = landmark_pixels(head, head.template, near.views[0])
+    flat = project(head.landmarks(head.template).astype(float), near.views[0])
 
     def nose_share(p):
         return np.ptp(p[[98, 327], 0]) / np.ptp(p[[234, 454], 0])
@@ -103,7 +103,7 @@ def test_a_near_portrait_is_in_perspective_and_framed_alike(head):
 def test_zoom_and_shift_move_the_portrait_only(head):
     plain, moved = framed(head, straight()), framed(head, straight(zoom=1.1, shift=(0.02, -0.01)))
     assert np.array_equal(plain.views, moved.views)
-    before, after = (landmark_pixels(head, head.template, c.portrait) for c in (plain, moved))
+    before, after = (project(head.landmarks(head.template).astype(float), c.portrait) for c in (plain, moved))
     assert abs(np.ptp(after[:, 0]) / np.ptp(before[:, 0]) - 1 / 1.1) < 1e-6
     # Shifting the frame to the right moves the head to the left by so much of the frame's side.
     expected = (before - SIZE / 2) / 1.1 + SIZE / 2 - SIZE * np.array([0.02, -0.01])

@@ -9,7 +9,7 @@ from soaplib.evaluation.truth import Truth, unit_normals
 from soaplib.landmarks import OUTER_EYES
 from soaplib.render import render_views, turn
 from soaplib.synthetic.drawing.paint import paint
-from soaplib.synthetic.people.posing import landmarks478, pose_person
+from soaplib.synthetic.people.posing import pose_person
 
 HELD_OUT_YAWS = (30.0, 75.0, 135.0, -120.0)
 """Degrees about the vertical axis from which shape is compared: none of the six views."""
@@ -61,10 +61,7 @@ def shape(truth: Truth, fitted: Fitted) -> dict[str, float]:
 
     first = distance(fitted.start, outer_faces(fitted.base))
     last = distance(fitted.vertices, fitted.faces)
-    true = (
-        landmarks478(truth.made.person, truth.made.recipe.expression) @ truth.place[:3, :3].T
-        + truth.place[:3, 3]
-    )
+    true = truth.made.landmarks @ truth.place[:3, :3].T + truth.place[:3, 3]
     off = (fitted.head.landmarks(fitted.vertices) - true) @ front[:2, :3].T
     eyes = np.linalg.norm((true[OUTER_EYES[0]] - true[OUTER_EYES[1]]) @ front[:2, :3].T)
     return {

@@ -10,10 +10,10 @@ from soaplib.fitting import fit_head
 from soaplib.head import HeadModel
 from soaplib.multiview.geometric import posed_vertices, view_cameras
 from soaplib.portrait import Picture, make_portrait
-from soaplib.synthetic.drawing.camera import landmark_pixels, make_cameras
+from soaplib.render import project
+from soaplib.synthetic.drawing.camera import make_cameras
 from soaplib.synthetic.drawing.paint import Scene, assemble, paint
 from soaplib.synthetic.heads import SyntheticHead
-from soaplib.synthetic.people.posing import landmarks478
 
 PORTRAIT_SIZE, VIEW_SIZE = 512, 256
 
@@ -70,7 +70,7 @@ def make_truth(made: SyntheticHead, head: HeadModel) -> Truth:
     try:
         portrait, found = make_portrait(picture), True
     except UserError:
-        given = landmark_pixels(made.model, made.vertices, front), np.ones(478, np.float32)
+        given = project(made.landmarks, front), np.ones(478, np.float32)
         portrait, found = make_portrait(picture, given), False
     pose = fit_head(portrait, head)
     place = _place(made, front, portrait, head, pose)
@@ -93,7 +93,7 @@ def _place(made, front, portrait, head, pose):
     lift = np.eye(4)
     lift[:2, :2], lift[:2, 3], lift[2, 2] = to_crop[:2, :2], to_crop[:2, 2], scale
     seen = lift @ front
-    true = landmarks478(made.person, made.recipe.expression)
+    true = made.landmarks
     fitted = head.landmarks(posed_vertices(head, pose))
     depth = np.median(fitted @ pose.camera[2, :3] + pose.camera[2, 3] - true @ seen[2, :3] - seen[2, 3])
     shift = np.eye(4)

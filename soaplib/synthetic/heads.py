@@ -28,7 +28,7 @@ from soaplib.synthetic.hair.scalp import Hairline
 from soaplib.synthetic.people.expression import Expression, draw_expression
 from soaplib.synthetic.people.identity import Identity, draw_identity
 from soaplib.synthetic.people.person import Person, make_person
-from soaplib.synthetic.people.posing import pose_person, posed, posed_strands
+from soaplib.synthetic.people.posing import landmarks478, pose_person, posed, posed_strands
 from soaplib.synthetic.pieces import STYLES, Piece
 from soaplib.synthetic.skin.codes import Skin, draw_skin
 from soaplib.synthetic.skin.eye_paint import paint_eyes
@@ -74,13 +74,14 @@ class SyntheticHead:
     """A head, posed and painted, ready to be drawn by `soaplib.synthetic.dataset.sample.render_head`.
 
     person: with its personal `HeadModel`, whose 52 actions are the truth about how it moves. vertices: (V, 3) of that
-    model, posed. neutral: the surfaces before posing, painted; pieces: the same, posed. gradients: of the skin's
+    model, posed; landmarks: (478, 3) in MediaPipe's order, irises by their own rims. neutral: the surfaces before posing, painted; pieces: the same, posed. gradients: of the skin's
     relief, over its texture, for `soaplib.synthetic.drawing.paint.assemble`.
     """
 
     recipe: Codes
     person: Person
     vertices: np.ndarray
+    landmarks: np.ndarray
     neutral: tuple[Piece, ...]
     pieces: tuple[Piece, ...]
     gradients: dict[str, np.ndarray]
@@ -194,7 +195,7 @@ def make_head(seed: int | Codes) -> SyntheticHead:
         *own, hair, *_grown_on_face(codes, person.head), *dress_all(codes.worn, person.head, hair.vertices)
     )  # fmt: skip
     return SyntheticHead(
-        recipe=codes, person=person, vertices=pose.vertices, neutral=neutral,
+        recipe=codes, person=person, vertices=pose.vertices, landmarks=landmarks478(person, codes.expression), neutral=neutral,
         pieces=tuple(_posed(piece, person, codes.expression) for piece in neutral),
         gradients={"skin": relief_gradient(relief, _SKIN_SIZE, pose.transforms[_NECK][:, :3])},
     )  # fmt: skip

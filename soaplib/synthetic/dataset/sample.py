@@ -10,9 +10,10 @@ import numpy as np
 from soaplib import __version__
 from soaplib.data import VIEW_YAWS
 from soaplib.landmarks import IBUG68
+from soaplib.render import project
 from soaplib.synthetic.dataset import splits
 from soaplib.synthetic.drawing.backdrop import paint_backdrop
-from soaplib.synthetic.drawing.camera import landmark_pixels, make_cameras
+from soaplib.synthetic.drawing.camera import make_cameras
 from soaplib.synthetic.drawing.paint import Frames, assemble, paint
 from soaplib.synthetic.pieces import LABELS, Piece
 
@@ -66,7 +67,7 @@ def render_head(head, size: int = 256, views: int = 6, extras=()) -> Sample:
 
 
 def _meta(head, cameras, size, views):
-    landmarks = landmark_pixels(head.model, head.vertices, cameras.portrait).round(3)
+    landmarks = project(head.landmarks, cameras.portrait).round(3)
     meta = {
         "seed": head.seed,
         "style": head.style,
@@ -84,7 +85,7 @@ def _meta(head, cameras, size, views):
         },
         "landmarks478": landmarks.tolist(),
         "landmarks68": landmarks[list(IBUG68)].tolist(),
-        "landmarks478_metres": head.model.landmarks(head.vertices).astype(float).round(6).tolist(),
+        "landmarks478_metres": head.landmarks.round(6).tolist(),
         "labels": list(LABELS),
         "depth": {"step": DEPTH_STEP, "offset": DEPTH_OFFSET},
         "soaplib": __version__,

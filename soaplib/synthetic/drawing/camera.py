@@ -116,9 +116,3 @@ def _centre(frame, size):
 
 def _row(cut, frame, size):
     return float((cut - frame[1]) * size / frame[2] + size / 2)
-
-
-def landmark_pixels(head: HeadModel, posed: np.ndarray, camera: np.ndarray) -> np.ndarray:
-    """Give the (478, 2) pixels of the landmarks of a posed head."""
-    moved = head.landmarks(posed).astype(np.float64) @ camera[:, :3].T + camera[:, 3]
-    return moved[:, :2] / moved[:, 3:]

@@ -51,8 +51,8 @@ class Frames:
     rgba: (N, H, W, 4) uint8, sRGB, straight (not premultiplied) alpha, 0 where nothing is. normals: (N, H, W, 3)
     uint8, round(255 (n + 1) / 2) of the smooth unit normals in camera axes (x right, y up, z to the viewer), 128
     outside. labels: (N, H, W) uint8, positions in `LABELS`, the label of most of a pixel's samples. On request:
-    depth (N, H, W) float32, metres along the view away from the viewer (from the world's origin for orthographic
-    cameras, from the camera for others), 0 outside; uv (N, H, W, 2) float32 of the piece that is seen, 0 outside
+    depth (N, H, W) float32, metres along the view away from the viewer (of orthographic cameras: their third row over
+    their scale; of others: from the camera), 0 outside; uv (N, H, W, 2) float32 of the piece that is seen, 0 outside
     and where it has none; albedo (N, H, W, 3) uint8, sRGB without light; position (N, H, W, 3) float32, world.
     """
 

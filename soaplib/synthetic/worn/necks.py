@@ -50,7 +50,7 @@ class Neck:
     def at(self, row, column, lift=0.0) -> np.ndarray:
         """Give the points (..., 3) `lift` metres over the neck."""
         row, column, lift = np.broadcast_arrays(row, column, lift)
-        flat = [np.ascontiguousarray(a, float).ravel() for a in (row + self.below, column, lift)]
+        flat = [np.array(a, float).ravel() for a in (row + self.below, column, lift)]
         return _lifted(self._points, self._normals, *flat).reshape(*row.shape, 3)
 
     def sheet(self, row, lift, colour, columns=64, uv=None, **named):
