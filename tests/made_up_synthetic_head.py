@@ -47,5 +47,6 @@ def make_made_up_head(seed: int) -> MadeUpHead:
     }
     return MadeUpHead(
         seed, style, ("bob", "bun")[seed % 2], "neutral", ("glasses",)[: seed % 3 == 0], made_up_pieces(), head,
-        head.template, head.landmarks(head.template).astype(float), {}, light, look, turn, draw_backdrop(rng, style), codes,
+        head.template, head.landmarks(head.template).astype(float), {}, light, look, turn,
+        draw_backdrop(rng, style), codes,
     )  # fmt: skip

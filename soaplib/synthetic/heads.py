@@ -74,8 +74,9 @@ class SyntheticHead:
     """A head, posed and painted, ready to be drawn by `soaplib.synthetic.dataset.sample.render_head`.
 
     person: with its personal `HeadModel`, whose 52 actions are the truth about how it moves. vertices: (V, 3) of that
-    model, posed; landmarks: (478, 3) in MediaPipe's order, irises by their own rims. neutral: the surfaces before posing, painted; pieces: the same, posed. gradients: of the skin's
-    relief, over its texture, for `soaplib.synthetic.drawing.paint.assemble`.
+    model, posed; landmarks: (478, 3) in MediaPipe's order, irises by their own rims. neutral: the surfaces before
+    posing, painted; pieces: the same, posed. gradients: of the skin's relief, over its texture, for
+    `soaplib.synthetic.drawing.paint.assemble`.
     """
 
     recipe: Codes
@@ -195,7 +196,8 @@ def make_head(seed: int | Codes) -> SyntheticHead:
         *own, hair, *_grown_on_face(codes, person.head), *dress_all(codes.worn, person.head, hair.vertices)
     )  # fmt: skip
     return SyntheticHead(
-        recipe=codes, person=person, vertices=pose.vertices, landmarks=landmarks478(person, codes.expression), neutral=neutral,
+        recipe=codes, person=person, vertices=pose.vertices,
+        landmarks=landmarks478(person, codes.expression), neutral=neutral,
         pieces=tuple(_posed(piece, person, codes.expression) for piece in neutral),
         gradients={"skin": relief_gradient(relief, _SKIN_SIZE, pose.transforms[_NECK][:, :3])},
     )  # fmt: skip

@@ -121,7 +121,7 @@ class Fit:
         """Look up a radius map (the skull as default) between its cells."""
         map_ = self.skull if of is None else of
         azimuth, row = np.broadcast_arrays(azimuth, row)
-        return looked_up(map_, np.ascontiguousarray(azimuth, float), np.ascontiguousarray(row, float))
+        return looked_up(map_, np.array(azimuth, float), np.array(row, float))
 
     def on(self, azimuth, row, lift=0.0, of=None) -> np.ndarray:
         """Give the points `lift` metres outside a radius map, the skull as default."""
