@@ -26,19 +26,21 @@ def without_rig(head: HeadModel) -> HeadModel:
 
 
 def adapt(
-    head: HeadModel, vertices: np.ndarray, energy: Energy, triangles: int
+    head: HeadModel, vertices: np.ndarray, energy: Energy, triangles: int, ears: bool = True
 ) -> tuple[HeadModel, np.ndarray, sp.csr_matrix]:
     """Remesh a deformed head outside its face and its eyes, finer where its normals are off those of the views.
 
     vertices: (V, 3) where `head` has been deformed to; energy: of the level to come, for this head; triangles: about
-    how many of all that the views can see there may be. No edge becomes shorter than 1.2 pixels of that level.
+    how many of all that the views can see there may be; ears: these keep their mesh too, as the face does. No edge
+    becomes shorter than 1.2 pixels of that level.
     Returns the head on its new mesh, its vertices (V', 3), and the matrix (V', V) that carries everything else.
     """
     angles, ids = energy.angles(vertices)
     error = seen_error(angles / _TOLERATED, ids, energy.faces.numpy(), len(vertices))
     shortest = max(_LEAST, _PIXELS * 2 * energy.unit / energy.size)
-    kept = (drawn_vertices(head)[head.faces].all(1) & frozen_faces(head, FACE_REGIONS)).sum()
+    regions = (*FACE_REGIONS, "ears") if ears else FACE_REGIONS
+    kept = (drawn_vertices(head)[head.faces].all(1) & frozen_faces(head, regions)).sum()
     new, remeshed = adapted_head(
-        head, vertices, error, shortest, _LONGEST, FACE_REGIONS, max(int(triangles - kept), 1)
+        head, vertices, error, shortest, _LONGEST, regions, max(int(triangles - kept), 1)
     )
     return new, remeshed.vertices, remeshed.carry

@@ -49,9 +49,9 @@ class Schedule:
 
 
 PROFILES = {
-    "draft": Schedule((Level(40, 64, 2e-2, 40.0), Level(50, 128, 1e-2, 16.0)), 25000),
+    "draft": Schedule((Level(40, 64, 2e-2, 40.0), Level(50, 128, 1e-2, 16.0)), 36000),
     "standard": Schedule(
-        (Level(40, 64, 2e-2, 40.0), Level(60, 128, 1e-2, 16.0), Level(100, 256, 5e-3, 4.0)), 60000
+        (Level(40, 64, 2e-2, 40.0), Level(60, 128, 1e-2, 8.0), Level(100, 256, 5e-3, 2.0)), 60000
     ),
 }
 
@@ -123,7 +123,8 @@ def _refine(views, portrait, head, pose, start, schedule, flat, watch):
         before = start if steps is None else steps.vertices
         energy = Energy(views, portrait, head, pose, before, level.size, schedule.weights)
         if steps:
-            head, before, step = adapt(head, before, energy, schedule.triangles)
+            ears = flat is None or not flat.any()  # laid flat, they are hair
+            head, before, step = adapt(head, before, energy, schedule.triangles, ears)
             start, carry = step @ start, step @ carry
             flat = None if flat is None else step @ flat > 0.5
             energy = Energy(views, portrait, head, pose, before, level.size, schedule.weights)

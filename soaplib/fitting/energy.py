@@ -109,7 +109,10 @@ class Energy:
         these are not believed, and which of `faces` each pixel sees, -1 for none."""
         with torch.no_grad():
             seen = render_views(
-                torch.as_tensor(vertices, dtype=torch.float32), self.faces, self.cameras, (self.size, self.size)
+                torch.as_tensor(vertices, dtype=torch.float32),
+                self.faces,
+                self.cameras,
+                (self.size, self.size),
             )
         believed = (self.trust > 0.5) & (seen.mask > 0.99) & self.is_skin[seen.face_ids]
         cosine = (torch.nn.functional.normalize(seen.normals, dim=-1) * self.normals).sum(-1)
