@@ -35,12 +35,11 @@ class Level:
 
 @dataclasses.dataclass(frozen=True)
 class Schedule:
-    """The levels, coarse to fine; about how many triangles there may be when the last one begins; and what counts how
-    much."""
+    """The levels, coarse to fine; what counts how much; and about how many triangles may be seen of the surface."""
 
     levels: tuple[Level, ...]
-    triangles: int
     weights: Weights = dataclasses.field(default_factory=Weights)
+    triangles: int = 60000
 
     @property
     def iterations(self) -> int:
@@ -49,10 +48,8 @@ class Schedule:
 
 
 PROFILES = {
-    "draft": Schedule((Level(40, 64, 2e-2, 40.0), Level(50, 128, 1e-2, 16.0)), 36000),
-    "standard": Schedule(
-        (Level(40, 64, 2e-2, 40.0), Level(60, 128, 1e-2, 8.0), Level(100, 256, 5e-3, 2.0)), 60000
-    ),
+    "draft": Schedule((Level(40, 64, 2e-2, 40.0), Level(50, 128, 1e-2, 16.0)), triangles=36000),
+    "standard": Schedule((Level(40, 64, 2e-2, 40.0), Level(60, 128, 1e-2, 8.0), Level(100, 256, 5e-3, 2.0))),
 }
 
 
