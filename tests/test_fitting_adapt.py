@@ -24,13 +24,7 @@ def scene():
     crown = np.clip(20 * (flat[:, 1] - np.quantile(flat[:, 1], 0.8)), 0, 1) * fine.part_vertices("skin")
     wavy = flat * (1 + 0.06 * crown * np.sin(200 * flat[:, 0]))[:, None]
     energy = Energy(views, made.portrait, bare, made.pose, wavy, 128, Weights())
-    return (
-        bare,
-        wavy,
-        crown,
-        energy,
-        lambda head, vertices: Energy(views, made.portrait, head, made.pose, vertices, 128, Weights()),
-    )
+    return bare, wavy, crown, energy
 
 
 def lengths(head, vertices, at):

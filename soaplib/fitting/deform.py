@@ -49,7 +49,7 @@ class Schedule:
 
 PROFILES = {
     "draft": Schedule((Level(40, 64, 2e-2, 40.0), Level(50, 128, 1e-2, 16.0)), triangles=36000),
-    "standard": Schedule((Level(40, 64, 2e-2, 40.0), Level(60, 128, 1e-2, 8.0), Level(100, 256, 5e-3, 2.0))),
+    "standard": Schedule((Level(40, 64, 2e-2, 40.0), Level(60, 128, 1e-2, 8.0), Level(100, 256, 5e-3, 4.0))),
 }
 
 
