@@ -80,15 +80,19 @@ class Views(Stored):
 class Geometry(Stored):
     """The head's surface in neutral pose, and its binding to the head model.
 
-    vertices: (V', 3) neutral; faces: (F', 3) int32; binding: sparse (V', V), rows sum to 1, by which every
-    attribute of the head model becomes an attribute of this mesh (`binding @ attribute`). liveliness: (V',)
-    float32 in [0, 1], by which expressions are scaled: 0 where hair or headwear lies over the face.
+    vertices: (V', 3) neutral; quads, uv, uv_quads: its topology, (Q, 4) int32, (T, 2) and (Q, 4), as in
+    `soaplib.head.HeadModel`; binding: sparse (V', V), rows sum to 1, by which every attribute of the head model becomes
+    an attribute of this mesh (`binding @ attribute`). liveliness: (V',) float32 in [0, 1], by which expressions are
+    scaled: 0 where hair or headwear lies over the face. joints: (5, 3), by which it is posed.
     """
 
     vertices: np.ndarray
-    faces: np.ndarray
+    quads: np.ndarray
+    uv: np.ndarray
+    uv_quads: np.ndarray
     binding: sp.csr_matrix
     liveliness: np.ndarray
+    joints: np.ndarray
 
 
 @dataclasses.dataclass(frozen=True)

@@ -12,14 +12,17 @@ from soaplib.data import REGIONS, Views
 from soaplib.errors import UserError
 from soaplib.fitting import deform, personal_head
 from soaplib.fitting.align import depth_shift
+from soaplib.fitting.carried import FACE_REGIONS, frozen_faces
 from soaplib.fitting.deform import PROFILES, Level, Schedule
-from soaplib.fitting.energy import Energy, Weights
+from soaplib.fitting.energy import Energy, Weights, seen_faces
 from soaplib.fitting.posing import Posing
 from soaplib.fitting.steps import LargeSteps
 from soaplib.head import load_head, subdivide
 from soaplib.head.laplacian import uniform_laplacian
 from soaplib.multiview import generate
+from soaplib.parts import place_parts
 from soaplib.render import camera_rotation, project, render_views
+from soaplib.texture.atlas import lay_out
 
 
 @pytest.fixture(scope="module")
@@ -154,9 +157,24 @@ def test_the_right_head_has_little_energy(head, made, views):
     assert float(wrong["normals"]) > float(right["normals"])
 
 
+def test_the_right_head_has_right_normals(head, made, views):
+    faces = torch.as_tensor(seen_faces(head))
+    seen = render_views(
+        torch.as_tensor(made.vertices, dtype=torch.float32), faces, torch.as_tensor(views.cameras), (192, 192)
+    )
+    truth = dataclasses.replace(views, normals=seen.normals.numpy(), masks=seen.mask.numpy())
+    energy = Energy(truth, made.portrait, head, made.pose, made.vertices, 96, Weights())
+    right, ids = energy.angles(made.vertices)
+    wrong, _ = energy.angles(made.vertices * [1.0, 1.0, 0.5])
+    believed = ~np.isnan(right)
+    assert believed.any((1, 2)).all() and (ids[believed] >= 0).all()
+    assert not believed[energy.masks.numpy() < 1e-3].any()
+    assert np.nanmean(right) < 4 and np.nanmean(wrong) > 3 * np.nanmean(right)
+
+
 def posed_outline(head, geometry, made, size):
     person = personal_head(head, geometry)
-    posed = Posing(person, made.pose, geometry.vertices).pose(geometry.vertices)
+    posed = Posing(person, made.pose, geometry.vertices, joints=geometry.joints).pose(geometry.vertices)
     skin = person.part_vertices("skin")
     faces = person.faces[skin[person.faces].all(1)]
     seen = render_views(
@@ -218,9 +236,9 @@ def test_deforming_lowers_the_energy_and_is_watched(deformed):
 
 def test_geometry_keeps_the_contract(head, deformed):
     geometry = deformed[2]
-    fine, binding = subdivide(head)
+    fine, binding = subdivide(head)  # views of a swollen head ask for no other mesh
     assert (geometry.binding != binding).nnz == 0
-    np.testing.assert_array_equal(geometry.faces, fine.faces)
+    np.testing.assert_array_equal(geometry.quads, fine.quads)
     assert geometry.vertices.shape == fine.template.shape and np.isfinite(geometry.vertices).all()
     assert geometry.liveliness.dtype == np.float32
     assert geometry.liveliness.min() >= 0 and geometry.liveliness.max() <= 1
@@ -238,7 +256,8 @@ def test_an_unknown_profile_is_named(head, made):
         deform(empty, made.portrait, head, made.pose, "quick")
 
 
-def test_true_views_of_another_shape_are_met(head, made, views, quick):
+@pytest.fixture(scope="module")
+def met(head, made, views, quick):
     """A skull twice as tall above the brows and a longer jaw, 2 cm nearer: its own six views lead there."""
     toward = camera_rotation(made.pose.camera)[2]
     true = made.vertices.copy()
@@ -254,11 +273,47 @@ def test_true_views_of_another_shape_are_met(head, made, views, quick):
     portrait = dataclasses.replace(made.portrait, matte=seen.mask[0].numpy())
     truth = dataclasses.replace(views, normals=normals, masks=seen.mask.numpy(), generator="truth")
     geometry = deform(truth, portrait, head, made.pose, "draft")
-    posed = Posing(personal_head(head, geometry), made.pose, geometry.vertices).pose(geometry.vertices)
-    fine = subdivide(head)[0]
-    faces = torch.as_tensor(fine.faces[fine.part_vertices("skin")[fine.faces].all(1)])
+    return truth, geometry, personal_head(head, geometry)
+
+
+def test_true_views_of_another_shape_are_met(made, met):
+    truth, geometry, person = met
+    posed = Posing(person, made.pose, geometry.vertices, joints=geometry.joints).pose(geometry.vertices)
+    faces = torch.as_tensor(person.faces[person.part_vertices("skin")[person.faces].all(1)])
     found = render_views(
-        torch.as_tensor(posed, dtype=torch.float32), faces, torch.as_tensor(views.cameras), (192, 192)
+        torch.as_tensor(posed, dtype=torch.float32), faces, torch.as_tensor(truth.cameras), (192, 192)
     )
     for k in range(6):
         assert iou(found.mask[k].numpy() > 0.5, truth.masks[k] > 0.5) > 0.93
+
+
+def test_between_levels_the_mesh_is_remeshed_and_the_rig_carried(head, met, tmp_path):
+    fine, binding = subdivide(head)
+    _, geometry, person = met
+    geometry = type(geometry).load(geometry.save(tmp_path))
+    assert len(person.faces) != len(fine.faces)
+    np.testing.assert_allclose(np.asarray(geometry.binding.sum(1)).ravel(), 1, atol=1e-9)
+    np.testing.assert_allclose(person.skin_weights.sum(1), 1, atol=1e-5)
+    carried = geometry.binding @ (head.expression_basis @ head.expression(jawOpen=1.0))
+    moved = person.expression_basis @ person.expression(jawOpen=1.0)
+    np.testing.assert_allclose(moved, carried * geometry.liveliness[:, None], atol=1e-6)
+    face = frozen_faces(fine, (*FACE_REGIONS, "ears"))
+    corners = np.unique(fine.faces[face])  # these have kept their rows of the binding, and their quads
+    rows = {
+        row.tobytes(): k for k, row in enumerate(geometry.binding @ np.arange(1.0, 1 + len(head.template)))
+    }
+    keys = binding @ np.arange(1.0, 1 + len(head.template))
+    assert all(keys[k].tobytes() in rows for k in corners)
+    np.testing.assert_allclose(person.landmark_weights.sum(1), 1, atol=1e-5)
+    lids = person.landmarks(person.template)[[33, 133, 362, 263]]
+    assert (np.abs(lids - fine.landmarks(binding @ head.template)[[33, 133, 362, 263]]) < 0.05).all()
+
+
+def test_parts_and_atlas_fit_a_remeshed_head(met):
+    placed, _, parts = place_parts(met[2])
+    assert {"teeth", "tongue"} <= {part.name for part in parts}
+    layout = lay_out(placed)
+    assert layout.uv.min() >= 0 and layout.uv.max() <= 1
+    a, b, c = layout.uv[layout.faces].astype(float).transpose(1, 0, 2)
+    assert (np.cross(b - a, c - a) > 0).mean() > 0.999
+    assert len(layout.faces) == placed.part_vertices("skin")[placed.faces].all(1).sum()

@@ -114,3 +114,9 @@ def test_a_joint_outside_is_an_error(head, binding):
     joints = head.joint_regressor @ head.template + [0, 0, 5.0]
     with pytest.raises(ValueError, match=r"joint 0 at .* outside"):
         resolved_regressor(head, binding, binding @ head.template, joints)
+    vertices = binding @ head.template
+    regressor = resolved_regressor(head, binding, vertices, joints, strict=False)
+    assert regressor.min() >= 0
+    np.testing.assert_allclose(regressor.sum(1), 1)
+    skin = binding @ head.part_vertices("skin").astype(float) > 0.999
+    assert (regressor @ vertices)[0, 2] > vertices[skin, 2].max() - 0.01  # as far as the surface goes

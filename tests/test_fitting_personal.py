@@ -57,7 +57,9 @@ def geometry_of(head):
     fine, binding = subdivide(head)
     rng = np.random.default_rng(2)
     vertices = fine.template + rng.normal(0, 1e-3, fine.template.shape)
-    return Geometry(vertices, fine.faces, binding, rng.random(len(vertices)).astype(np.float32))
+    lively = rng.random(len(vertices)).astype(np.float32)
+    joints = head.joint_regressor @ head.template + rng.normal(0, 2e-3, (5, 3))
+    return Geometry(vertices, fine.quads, fine.uv, fine.uv_quads, binding, lively, joints)
 
 
 def test_the_rig_is_the_binding_times_the_rig(head):
@@ -69,8 +71,30 @@ def test_the_rig_is_the_binding_times_the_rig(head):
     np.testing.assert_allclose(person.skin_weights, geometry.binding @ head.skin_weights, atol=1e-6)
     np.testing.assert_allclose(person.skin_weights.sum(1), 1, atol=1e-5)
     np.testing.assert_array_equal(person.template, geometry.vertices.astype(np.float32))
-    np.testing.assert_array_equal(person.faces, geometry.faces)
+    np.testing.assert_array_equal(person.quads, geometry.quads)
+    np.testing.assert_array_equal(person.uv[person.uv_quads], geometry.uv[geometry.uv_quads])
     assert person.shape_basis.shape == (len(geometry.vertices), 3, 0)
+
+
+def test_the_joints_are_the_geometrys(head):
+    geometry = geometry_of(head)
+    person = personal_head(head, geometry)
+    np.testing.assert_allclose(person.joint_regressor @ person.template, geometry.joints, atol=5e-4)
+    assert person.joint_regressor.min() >= 0
+    np.testing.assert_allclose(person.joint_regressor.sum(1), 1, atol=1e-6)
+
+
+def test_given_joints_are_posed_about(head, posed):
+    """A turn of the neck alone leaves its own joint where it was given."""
+    pose = dataclasses.replace(
+        posed, pose=np.eye(5)[1][:, None] * [0.0, 0.4, 0.0], expression=0 * posed.expression
+    )
+    joints = head.joint_regressor @ head.template + [0.01, 0.02, -0.03]
+    turned = Posing(head, pose, head.template, joints=joints)
+    rigid = np.flatnonzero(head.skin_weights[:, 1] > 0.9999)
+    assert len(rigid)
+    kept = np.einsum("vij,j->vi", turned.turn[rigid], joints[1]) + turned.shift[rigid]
+    np.testing.assert_allclose(kept, joints[1] * np.ones((len(rigid), 1)), atol=1e-4)
 
 
 def test_a_geometry_of_another_head_is_refused(head):

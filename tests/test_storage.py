@@ -26,7 +26,10 @@ def _portrait():
 
 def _geometry(matrix=sp.csr_matrix):
     dense = np.array([[0.5, 0.5, 0], [0, 0, 1], [0, 0, 0], [0.25, 0, 0.75]])
-    return Geometry(np.zeros((4, 3), "f4"), np.array([[0, 1, 2]], np.int32), matrix(dense), np.ones(4, "f4"))
+    quads, uv = np.array([[0, 1, 2, 2]], np.int32), np.eye(4, 2, dtype="f4")
+    return Geometry(
+        np.zeros((4, 3), "f4"), quads, uv, quads, matrix(dense), np.ones(4, "f4"), np.ones((5, 3))
+    )
 
 
 def _part(name):

@@ -4,12 +4,15 @@ import dataclasses
 from collections.abc import Callable
 
 import numpy as np
+import scipy.sparse as sp
 import torch
 
 from soaplib.data import REGIONS, Geometry, HeadPose, Portrait, Views
 from soaplib.errors import UserError
+from soaplib.fitting.adapt import adapt, without_rig
 from soaplib.fitting.align import depth_shift
 from soaplib.fitting.energy import Energy, Weights
+from soaplib.fitting.joints import joint_places
 from soaplib.fitting.posing import Posing
 from soaplib.fitting.snap import follow_skin, snap_landmarks
 from soaplib.fitting.steps import LargeSteps
@@ -32,10 +35,11 @@ class Level:
 
 @dataclasses.dataclass(frozen=True)
 class Schedule:
-    """The levels, coarse to fine, and what counts how much."""
+    """The levels, coarse to fine; what counts how much; and about how many triangles may be seen of the surface."""
 
     levels: tuple[Level, ...]
     weights: Weights = dataclasses.field(default_factory=Weights)
+    triangles: int = 60000
 
     @property
     def iterations(self) -> int:
@@ -44,8 +48,8 @@ class Schedule:
 
 
 PROFILES = {
-    "draft": Schedule((Level(40, 64, 2e-2, 40.0), Level(50, 128, 1e-2, 16.0))),
-    "standard": Schedule((Level(40, 64, 2e-2, 40.0), Level(60, 128, 1e-2, 16.0), Level(100, 256, 5e-3, 4.0))),
+    "draft": Schedule((Level(40, 64, 2e-2, 40.0), Level(50, 128, 1e-2, 16.0)), triangles=36000),
+    "standard": Schedule((Level(40, 64, 2e-2, 40.0), Level(60, 128, 1e-2, 8.0), Level(100, 256, 5e-3, 4.0))),
 }
 
 
@@ -61,8 +65,10 @@ def deform(
 
     Landmarks are brought onto landmarks by one direct solve (`snap_landmarks`) and the head moved along the line of
     sight to where the side views have it (`depth_shift`). Then, on the subdivided mesh, the gradient of the `Energy`
-    through the renderer moves the surface in `LargeSteps`, coarse to fine. Views of the generator "geometric" are
-    pictures of a swollen head (`soaplib.head.swell`), so there the way starts at that head, on the last level.
+    through the renderer moves the surface in `LargeSteps`, coarse to fine. Between the levels the mesh is remeshed
+    outside the face and the eyes, finer where its normals are off (`adapt`), and everything is carried along. Views of
+    the generator "geometric" are pictures of a swollen head (`soaplib.head.swell`) on the subdivided mesh, so there the
+    way starts at that head, on the last level. Last, the joints find their places in the new surface (`joint_places`).
 
     watch: called after each iteration with its number and the terms of the energy.
     Raises UserError for an unknown profile.
@@ -83,10 +89,13 @@ def deform(
         posed, flat = lay_ears_flat(head, posed, pose.camera, portrait.regions)
         flat = binding @ flat > 0.5
     start = binding @ posed
-    refined = _refine(views, portrait, fine, pose, start, schedule, flat, watch)
-    lively = liveliness(fine, refined, pose, portrait)
-    neutral = Posing(fine, pose, binding @ shape, lively).unpose(refined)
-    return Geometry(neutral, fine.faces, binding, lively.astype(np.float32))
+    mesh, refined, carry = _refine(views, portrait, without_rig(fine), pose, start, schedule, flat, watch)
+    binding = (carry @ binding).tocsr()
+    lively = liveliness(mesh, refined, pose, portrait)
+    guess = Posing(mesh, pose, binding @ shape, lively, head.joint_regressor @ shape).unpose(refined)
+    joints = joint_places(head, binding, guess, lively)
+    neutral = Posing(mesh, pose, binding @ shape, lively, joints).unpose(refined)
+    return Geometry(neutral, mesh.quads, mesh.uv, mesh.uv_quads, binding, lively.astype(np.float32), joints)
 
 
 def liveliness(head: HeadModel, posed: np.ndarray, pose: HeadPose, portrait: Portrait) -> np.ndarray:
@@ -105,11 +114,18 @@ def liveliness(head: HeadModel, posed: np.ndarray, pose: HeadPose, portrait: Por
 
 
 def _refine(views, portrait, head, pose, start, schedule, flat, watch):
-    iteration, steps = 0, None
+    """The levels; the head on its last mesh, its posed vertices, and what carries attributes of `head` to it."""
+    iteration, steps, carry = 0, None, sp.identity(len(start), format="csr")
     for level in schedule.levels:
         before = start if steps is None else steps.vertices
         energy = Energy(views, portrait, head, pose, before, level.size, schedule.weights)
-        steps = steps or LargeSteps(head, start, energy.unit, flat)
+        if steps:
+            ears = flat is None or not flat.any()  # laid flat, they are hair
+            head, before, step = adapt(head, before, energy, schedule.triangles, ears)
+            start, carry = step @ start, step @ carry
+            flat = None if flat is None else step @ flat > 0.5
+            energy = Energy(views, portrait, head, pose, before, level.size, schedule.weights)
+        steps = LargeSteps(head, start, energy.unit, flat, before)
         steps.restart(level.stiffness)
         for k in range(level.iterations):
             vertices = torch.as_tensor(steps.vertices, dtype=torch.float32).requires_grad_()
@@ -120,4 +136,4 @@ def _refine(views, portrait, head, pose, start, schedule, flat, watch):
                 watch(iteration, {name: float(value.detach()) for name, value in terms.items()})
             iteration += 1
         steps.vertices = follow_skin(head, before, steps.vertices)
-    return steps.vertices
+    return head, steps.vertices, carry

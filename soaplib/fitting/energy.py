@@ -104,11 +104,30 @@ class Energy:
             "cut": by.cut * cut, "sockets": by.sockets * moved,
         }  # fmt: skip
 
+    def angles(self, vertices: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """Give the degrees (6, size, size) between the normals of posed vertices and those of the views, NaN where
+        these are not believed, and which of `faces` each pixel sees, -1 for none."""
+        with torch.no_grad():
+            seen = render_views(
+                torch.as_tensor(vertices, dtype=torch.float32),
+                self.faces,
+                self.cameras,
+                (self.size, self.size),
+            )
+        believed = (self.trust > 0.5) & (seen.mask > 0.99) & self.is_skin[seen.face_ids]
+        cosine = (torch.nn.functional.normalize(seen.normals, dim=-1) * self.normals).sum(-1)
+        angles = torch.rad2deg(torch.arccos(cosine.clamp(-1, 1)))
+        return torch.where(believed, angles, torch.nan).numpy(), seen.face_ids.numpy()
+
 
 def seen_faces(head: HeadModel) -> np.ndarray:
-    """Give the triangles (F, 3) that the views can see: skin without the mouth's inside, and the eyeballs."""
-    drawn = head.part_vertices("skin", "left_eye", "right_eye") & (head.region("mouth_cavity") < 0.5)
-    return head.faces[drawn[head.faces].all(1)]
+    """Give the triangles (F, 3) that the views can see, all whose corners are `drawn_vertices`."""
+    return head.faces[drawn_vertices(head)[head.faces].all(1)]
+
+
+def drawn_vertices(head: HeadModel) -> np.ndarray:
+    """Tell which vertices (V,) bool the views can see: skin without the mouth's inside, and the eyeballs."""
+    return head.part_vertices("skin", "left_eye", "right_eye") & (head.region("mouth_cavity") < 0.5)
 
 
 def scaled(views: Views, size: int) -> np.ndarray:

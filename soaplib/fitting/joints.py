@@ -52,7 +52,7 @@ def joint_places(
 
 
 def resolved_regressor(
-    head: HeadModel, binding: sp.csr_matrix, vertices: np.ndarray, joints: np.ndarray
+    head: HeadModel, binding: sp.csr_matrix, vertices: np.ndarray, joints: np.ndarray, strict: bool = True
 ) -> np.ndarray:
     """Solve for a joint regressor (5, V') on a re-shaped, remeshed head: `regressor @ vertices` = joints.
 
@@ -63,7 +63,8 @@ def resolved_regressor(
     (non-negative least squares over the shape basis), so they follow a head that is moved or shaped anew. SOAP takes
     the least-norm solution: dense, its sum near 0, so that a head that is moved leaves its joints behind.
 
-    Raises ValueError where a joint lies so far out that no such row exists.
+    Raises ValueError where a joint lies so far out that no such row exists; if not `strict`, the nearest place that
+    has one will do (the root of a neck that was cut off).
     """
     vertices, rest = np.asarray(vertices, float), binding @ head.template.astype(float)
     out = np.zeros((len(joints), len(vertices)))
@@ -76,7 +77,7 @@ def resolved_regressor(
             row = _row(head, binding[near], vertices[near], j, joints[j])
             if np.linalg.norm(row @ vertices[near] - joints[j]) < _NEAR:
                 break
-        else:
+        if strict and np.linalg.norm(row @ vertices[near] - joints[j]) >= _NEAR:
             raise ValueError(
                 f"resolved_regressor: joint {j} at {np.round(joints[j], 3)} lies outside the surface that is to "
                 "carry it; expected it within the head"

@@ -5,24 +5,28 @@ import dataclasses
 import numpy as np
 
 from soaplib.data import Geometry
-from soaplib.head import HeadModel, subdivide
+from soaplib.fitting.joints import resolved_regressor
+from soaplib.head import HeadModel
 
 
 def personal_head(head: HeadModel, geometry: Geometry) -> HeadModel:
     """Give a head model whose template is the fitted neutral surface; its shape basis is empty.
 
-    Every attribute of the rig is `binding @ attribute`; expressions are scaled by the geometry's liveliness.
+    Every attribute of the rig is `binding @ attribute`; expressions are scaled by the geometry's liveliness, and the
+    joint regressor is solved anew, so that the joints are the geometry's (`resolved_regressor`).
     Raises ValueError where the geometry was not made from this head model.
     """
-    fine, binding = subdivide(head)
-    if binding.shape != geometry.binding.shape:
+    if geometry.binding.shape[1] != len(head.template):
         raise ValueError(
             f"personal_head: the geometry is bound to a head of {geometry.binding.shape[1]} vertices, this one has "
-            f"{binding.shape[1]}; run the fitting again"
+            f"{len(head.template)}; run the fitting again"
         )
+    shapeless = dataclasses.replace(head, shape_basis=head.shape_basis[..., :0])
+    bound = shapeless.bound(geometry.binding, geometry.quads, geometry.uv, geometry.uv_quads)
+    regressor = resolved_regressor(head, geometry.binding, geometry.vertices, geometry.joints, strict=False)
     return dataclasses.replace(
-        fine,
+        bound,
         template=geometry.vertices.astype(np.float32),
-        shape_basis=np.zeros((len(geometry.vertices), 3, 0), np.float32),
-        expression_basis=fine.expression_basis * geometry.liveliness[:, None, None],
+        expression_basis=bound.expression_basis * geometry.liveliness[:, None, None],
+        joint_regressor=regressor.astype(np.float32),
     )

@@ -11,11 +11,12 @@ from soaplib.head.skinning import linear_blend_skinning, rotation_matrices
 class Posing:
     """Linear blend skinning for one fixed pose: posed = turn @ (neutral + expression) + shift, vertex by vertex.
 
-    The joints are those of `neutral`, so they stay where they are while the surface is deformed.
+    The joints are given (5, 3), or those of `neutral`; they stay where they are while the surface is deformed.
     """
 
-    def __init__(self, head: HeadModel, pose: HeadPose, neutral: np.ndarray, liveliness=1.0):
-        joints = torch.as_tensor(head.joint_regressor @ neutral, dtype=torch.float64)[None]
+    def __init__(self, head: HeadModel, pose: HeadPose, neutral: np.ndarray, liveliness=1.0, joints=None):
+        joints = head.joint_regressor @ neutral if joints is None else joints
+        joints = torch.as_tensor(joints, dtype=torch.float64)[None]
         rotations = rotation_matrices(torch.as_tensor(pose.pose, dtype=torch.float64))[None]
         weights = torch.as_tensor(head.skin_weights, dtype=torch.float64)
         count = len(neutral)

@@ -20,11 +20,15 @@ class LargeSteps:
     start: w is 1 on the face and the ears, so that what no view sees of them keeps its form, and 0.02 elsewhere.
     """
 
-    def __init__(self, head: HeadModel, start: np.ndarray, unit: float, soft: np.ndarray | None = None):
-        """start: (V, 3) metres; unit: metres that a rate of 1 stands for; soft: (V,) bool, what may bend freely."""
+    def __init__(
+        self, head: HeadModel, start: np.ndarray, unit: float, soft: np.ndarray | None = None,
+        now: np.ndarray | None = None,
+    ):  # fmt: skip
+        """start, now: (V, 3) metres, where it began and where it is, if elsewhere; unit: metres that a rate of 1 stands
+        for; soft: (V,) bool, what may bend freely."""
         self.skin = head.part_vertices("skin")
         self.laplacian = uniform_laplacian(head.faces[self.skin[head.faces].all(1)], len(start))
-        self.start, self.vertices, self.unit = start.copy(), start.copy(), unit
+        self.start, self.vertices, self.unit = start.copy(), (start if now is None else now).copy(), unit
         shaped = np.clip(sum(head.region(name) for name in _SHAPED if name in head.region_names), 0, 1)
         if soft is not None:
             shaped = np.where(soft, 0, shaped)
