@@ -278,26 +278,27 @@ def _synth(options) -> int:
     recipe = Recipe(options.seed, options.size, options.views, extras, options.shard_size)
     begun = time.perf_counter()
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # workers are ended on the way out
-    with contextlib.ExitStack() as stack:
-        bar = []
+    try:
+        with contextlib.ExitStack() as stack:
+            bar = []
 
-        def tell(done, total):
-            if not bar:
-                from tqdm import tqdm
+            def tell(done, total):
+                if not bar:
+                    from tqdm import tqdm
 
-                bar.append(stack.enter_context(tqdm(total=total, initial=done, unit="head", smoothing=0.05)))
-            bar[0].update(done - bar[0].n)
+                    bar.append(
+                        stack.enter_context(tqdm(total=total, initial=done, unit="head", smoothing=0.05))
+                    )
+                bar[0].update(done - bar[0].n)
 
-        try:
             index = write_dataset(
                 options.out, recipe, options.count, options.workers, options.scheduler, tell=tell
             )
-        except KeyboardInterrupt:
-            print(
-                "soap: interrupted; whole shards stay, and the same command goes on from there.",
-                file=sys.stderr,
-            )
-            return 130
+    except KeyboardInterrupt:
+        print(
+            "soap: interrupted; whole shards stay, and the same command goes on from there.", file=sys.stderr
+        )
+        return 130
     print(f"{index['count']} heads lie in {options.out} ({time.perf_counter() - begun:.0f} s).")
     if index["failed"]:
         seeds = ", ".join(str(one["seed"]) for one in index["failed"][:5])

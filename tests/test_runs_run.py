@@ -285,7 +285,7 @@ def test_killed_run_leaves_no_half_stage(tmp_path, run, notebooks, picture, kill
     with pytest.raises(UserError, match="Another run is at work"):
         run()
     process.send_signal(kill)
-    assert process.wait(20) == (-signal.SIGKILL if kill == signal.SIGKILL else 130)
+    assert process.wait(90) == (-signal.SIGKILL if kill == signal.SIGKILL else 130)
     assert not (folder / "02_multiview").exists() and (folder / "01_portrait" / "stage.json").exists()
     if kill == signal.SIGINT:
         assert not (folder / ".02_multiview.part").exists()

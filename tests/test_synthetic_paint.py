@@ -77,6 +77,17 @@ def test_the_nearest_wins_and_backs_are_culled():
     assert (both.normals[0, 10, 10] == (128, 128, 255)).all()  # the seen side's normal
 
 
+def test_backs_of_hair_keep_the_way_their_rim_looks():
+    """A normal that leans up and away: cloth shows its other side, a lock of hair its rim."""
+    for label, up in (("worn", 92), ("hair", 163)):
+        back = card(label, turned=True, double_sided=True)
+        normals = np.tile(np.float32([0, 0.28, -0.96]), (4, 1))
+        seen = paint(assemble([dataclasses.replace(back, normals=normals)], FLAT, MATT), front(), 20)
+        assert np.abs(seen.normals[0, 10, 10].astype(int) - (128, up, 250)).max() <= 1
+    odd = dataclasses.replace(card("brows", double_sided=True), faces=card(turned=True).faces)
+    assert (paint(assemble([odd], FLAT, MATT), front(), 20).normals[0, 10, 10] == (128, 128, 255)).all()
+
+
 def test_depth_is_metres_for_both_kinds_of_camera():
     pieces = [card(depth=0.03)]
     scene = assemble(pieces, FLAT, MATT)

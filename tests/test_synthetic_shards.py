@@ -85,6 +85,18 @@ def test_the_same_bytes_whatever_the_workers(dataset, tmp_path):
     assert told[0] == (0, 5) and told[-1][1] == 5 and [t[0] for t in told] == sorted(t[0] for t in told)
 
 
+def test_a_scheduler_is_used_by_its_address(dataset, tmp_path):
+    distributed = pytest.importorskip("distributed")
+    folder, _ = dataset
+    with distributed.LocalCluster(
+        n_workers=1, threads_per_worker=1, processes=False, protocol="tcp://", dashboard_address=None
+    ) as cluster:
+        address = cluster.scheduler_address
+        write_dataset(tmp_path / "d", RECIPE, 5, scheduler=address, make=make_made_up_head)
+        write_dataset(tmp_path / "d", RECIPE, 5, scheduler=address, make=None)  # nothing left to do
+    assert digests(tmp_path / "d") == digests(folder)
+
+
 def test_goes_on_after_a_kill(dataset, tmp_path):
     folder, _ = dataset
 

@@ -1,11 +1,9 @@
 """Where the 478 landmarks lie on a head: measured, by showing many random heads to a landmark detector.
 
-`python -m soaplib.head.embedding` measures the default head again with MediaPipe and writes `embedding478.npz`.
+`embedding478.npz` holds the default head's; `python -m soaplib.synthetic.landmarks` measures and writes it again.
 """
 
-import pathlib
-import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 
 import numpy as np
 import scipy.ndimage
@@ -15,6 +13,7 @@ import torch
 from soaplib.head.model import HeadModel
 from soaplib.head.surface import closest_points
 from soaplib.landmarks import INNER_LIPS, LEFT_EYE, LEFT_IRIS, RIGHT_EYE, RIGHT_IRIS
+from soaplib.render import clip_positions, orthographic, rasterize, vertex_normals
 
 _SIZE = 512
 _MIRRORED = 12  # pictures shown mirrored too, to learn which landmarks are partners
@@ -28,7 +27,7 @@ _NEAR_MARGIN = 6e-3  # metres, as seen from the front, within which a lid or lip
 
 
 def measure_embedding(
-    head: HeadModel, detect: Callable, count: int = 300, seed: int = 0
+    head: HeadModel, detect: Callable, count: int = 300, seed: int = 0, pictures: Iterable | None = None
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Measure where a detector's 478 landmarks lie on the surface of a head.
 
@@ -42,19 +41,19 @@ def measure_embedding(
 
     head: needs the parts skin, left_eye, right_eye, the regions lips, mouth_cavity, eye_sockets, neck, and ARKit's
     names. detect: (512, 512, 3) uint8 RGB -> (478, 2) pixels in MediaPipe's order, or None.
+    pictures: others to be shown instead of `count` random ones: (image (512, 512, 3) uint8, posed vertices (V, 3),
+    rotation (3, 3) to camera axes, camera (4, 4) orthographic, whether the mouth is open).
     Returns triangles of `head.faces` (478,) int32, barycentrics (478, 3) float32, and the votes' RMS distance from
     the median (478,) in metres. Raises ValueError where fewer than a third of the heads were detected.
     """
-    rng = np.random.default_rng(seed)
-    faces = _seen_faces(head)
-    votes, trusts, turns, mirrored = [], [], [], []
-    for i in range(count):
-        vertices, rotation, gape = _random_head(head, rng, i)
-        image, corners, weights, facing = _picture(head, vertices, rotation, faces, rng.uniform(0.2, 1))
+    votes, trusts, turns, mirrored, shown = [], [], [], [], 0
+    for image, vertices, rotation, camera, gape in pictures or _plain_pictures(head, count, seed):
+        shown += 1
         landmarks = detect(image)
         if landmarks is None:
             continue
         x, y = np.clip(np.floor(landmarks).astype(int), 0, _SIZE - 1).T
+        corners, weights, facing = _seen(head, vertices, rotation, camera)
         if len(mirrored) < _MIRRORED and (twin := detect(np.ascontiguousarray(image[:, ::-1]))) is not None:
             mirrored.append((landmarks, twin * [-1, 1] + [_SIZE, 0]))
         trust = facing[y, x] ** 2
@@ -64,8 +63,8 @@ def measure_embedding(
         votes.append((head.template[corners[y, x]] * weights[y, x, :, None]).sum(1))
         trusts.append(trust)
         turns.append(rotation[0, 2])
-    if 3 * len(votes) < count:
-        raise ValueError(f"measure_embedding: expected faces in most pictures, found {len(votes)} in {count}")
+    if 3 * len(votes) < shown:
+        raise ValueError(f"measure_embedding: expected faces in most pictures, found {len(votes)} in {shown}")
     votes = np.array(votes)
     trusts = np.array(trusts) * _on_near_side(votes, np.array(turns))
     partner = _partners(mirrored)
@@ -78,6 +77,21 @@ def measure_embedding(
     for contour, vertices in ((LEFT_EYE, head.template), (RIGHT_EYE, head.template), (INNER_LIPS, gape)):
         _take_to_margin(head, vertices, list(contour), triangles, weights)
     return triangles, weights, spread
+
+
+def _plain_pictures(head, count, seed):
+    """Random heads of the model itself, plainly coloured."""
+    rng = np.random.default_rng(seed)
+    for i in range(count):
+        vertices, rotation, gape = _random_head(head, rng, i)
+        camera = _framed(head, vertices, rotation)
+        yield (
+            _picture(head, vertices, rotation, camera, rng.uniform(0.2, 1)),
+            vertices,
+            rotation,
+            camera,
+            gape,
+        )
 
 
 def _random_head(head, rng, i):
@@ -111,21 +125,29 @@ def _turn(axis, angle):
     return out
 
 
-def _picture(head, vertices, rotation, faces, background):
-    """Draw a head with coloured lips and irises, lit softly.
-
-    Returns the image (S, S, 3) uint8 and per pixel: its triangle's corners (S, S, 3), barycentrics (S, S, 3), and
-    how much it faces the viewer (S, S), 0 outside.
-    """
-    from soaplib.render import vertex_normals
-
-    turned = vertices @ rotation.T
-    shown = turned[head.part_vertices("skin") & (head.region("neck") < 0.5)]
+def _framed(head, vertices, rotation):
+    """The orthographic camera (4, 4) that shows a turned head 0.66 of the picture high."""
+    shown = (vertices @ rotation.T)[head.part_vertices("skin") & (head.region("neck") < 0.5)]
     low, high = shown.min(0), shown.max(0)
-    corners, weights, inside = _see(
-        turned, faces, (low + high) / 2, 0.66 * _SIZE / np.ptp(shown[:, 1]), _SIZE
-    )
-    normals = vertex_normals(torch.as_tensor(turned), torch.as_tensor(faces)).numpy()
+    scale = 0.66 * _SIZE / np.ptp(shown[:, 1])
+    return orthographic(rotation, scale, np.full(2, _SIZE / 2) - np.array([1, -1]) * scale * ((low + high) / 2)[:2])
+
+
+def _seen(head, vertices, rotation, camera):
+    """Per pixel: its triangle's corners (S, S, 3), barycentrics (S, S, 3), how much it faces the viewer (S, S)."""
+    faces = _seen_faces(head)
+    corners, weights, inside = _see(vertices, faces, camera, _SIZE)
+    normals = vertex_normals(torch.as_tensor(vertices), torch.as_tensor(faces)).numpy() @ rotation.T
+    facing = np.zeros((_SIZE, _SIZE))
+    facing[inside] = (normals[corners[inside]] * weights[inside][..., None]).sum(1)[:, 2].clip(0, 1)
+    return corners, weights, facing
+
+
+def _picture(head, vertices, rotation, camera, background):
+    """Draw a head with coloured lips and irises, lit softly: (S, S, 3) uint8."""
+    faces = _seen_faces(head)
+    corners, weights, inside = _see(vertices, faces, camera, _SIZE)
+    normals = vertex_normals(torch.as_tensor(vertices), torch.as_tensor(faces)).numpy() @ rotation.T
     at, share = corners[inside], weights[inside][..., None]
     normal = (normals[at] * share).sum(1)
     color = (_colors(head)[at] * share).sum(1)
@@ -141,18 +163,13 @@ def _picture(head, vertices, rotation, faces, background):
     shade = 0.35 + 0.75 * np.clip(normal @ np.array(_LIGHT), 0, 1)
     image = np.full((_SIZE, _SIZE, 3), background)
     image[inside] = np.clip(color * shade[:, None], 0, 1)
-    facing = np.zeros((_SIZE, _SIZE))
-    facing[inside] = np.clip(normal[:, 2], 0, 1)
-    return (image * 255).astype(np.uint8), corners, weights, facing
+    return (image * 255).astype(np.uint8)
 
 
-def _see(points, faces, centre, scale, size):
-    """Rasterise orthographically along -Z: corners and barycentrics of each pixel, and which pixels see a face."""
-    from soaplib.render import clip_positions, orthographic, rasterize
-
-    camera = orthographic(np.eye(3), scale, np.full(2, size / 2) - np.array([1, -1]) * scale * centre[:2])
-    clip = clip_positions(torch.as_tensor(points), torch.as_tensor(camera), (size, size))
-    rast = rasterize(clip, torch.as_tensor(faces), (size, size))[0].numpy()
+def _see(points, faces, camera, size):
+    """Rasterise: corners and barycentrics of each pixel, and which pixels see a face."""
+    clip = clip_positions(torch.as_tensor(points), torch.as_tensor(camera, dtype=torch.float64), (size, size))
+    rast = rasterize(clip.to(torch.float64), torch.as_tensor(faces), (size, size))[0].numpy()
     inside = rast[..., 3] > 0
     corners = faces[np.maximum(rast[..., 3].astype(int) - 1, 0)]
     weights = np.stack([rast[..., 0], rast[..., 1], 1 - rast[..., 0] - rast[..., 1]], -1)
@@ -229,7 +246,9 @@ def _take_to_margin(head, vertices, contour, triangles, weights):
     where = (vertices[head.faces[triangles[contour]]] * weights[contour][..., None]).sum(1)
     in_front = vertices[head.faces[usable]][..., 2].min(1) > where[:, 2].min() - 0.02
     usable = usable[in_front]  # the back of the head would else close the opening
-    corners, place, inside = _see(vertices, head.faces[usable], where.mean(0), 400 / np.ptp(where[:, 0]), 600)
+    scale, middle = 400 / np.ptp(where[:, 0]), where.mean(0)[:2]
+    camera = orthographic(np.eye(3), scale, np.full(2, 300.0) - np.array([1, -1]) * scale * middle)
+    corners, place, inside = _see(vertices, head.faces[usable], camera, 600)
     holes, _ = scipy.ndimage.label(~inside)
     central = holes[200:400, 100:500]
     hole = holes == np.bincount(central[central > 0], minlength=2).argmax()
@@ -248,25 +267,3 @@ def _take_to_margin(head, vertices, contour, triangles, weights):
     points = np.array(contour)[close]
     found, found_weights = closest_points(target[close], vertices, head.faces[usable])
     triangles[points], weights[points] = usable[found], found_weights
-
-
-def main() -> None:
-    """Measure the default head with MediaPipe, 300 pictures, and write `embedding478.npz` beside this module."""
-    import mediapipe
-
-    from soaplib.head.anny import load_head
-
-    mesh = mediapipe.solutions.face_mesh.FaceMesh(static_image_mode=True, refine_landmarks=True)
-
-    def detect(image):
-        found = mesh.process(image).multi_face_landmarks
-        return found and np.array([(p.x, p.y) for p in found[0].landmark]) * image.shape[1::-1]
-
-    faces, weights, spread = measure_embedding(load_head(), detect)
-    path = pathlib.Path(__file__).with_name("embedding478.npz")
-    np.savez(path, faces=faces, weights=weights)
-    sys.stdout.write(f"median spread {1000 * np.median(spread):.2f} mm; wrote {path}\n")
-
-
-if __name__ == "__main__":
-    main()

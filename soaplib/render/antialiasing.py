@@ -103,13 +103,13 @@ class _Antialias(torch.autograd.Function):
     def forward(ctx, color, rast, clip, faces, edges, spans):
         height, width = color.shape[1:3]
         corners = pixel_corners(clip, height, width)
-        pairs = _Pairs(corners, rast, faces, edges, spans)
+        lists = _pairs(corners, rast.contiguous().numpy(), faces.numpy(), edges.numpy(), spans)
         color = color.detach().contiguous()
         out = memory.empty(color.shape, color.numpy().dtype)
         np.copyto(out, color.numpy())
-        run_tasks(_blend, len(out), color.numpy(), *pairs.lists, out)
+        run_tasks(_blend, len(out), color.numpy(), *lists, out)
         ctx.save_for_backward(color, faces)
-        ctx.plan = corners, pairs.lists
+        ctx.plan = corners, lists
         return torch.from_numpy(out)
 
     @staticmethod
@@ -130,26 +130,23 @@ class _Antialias(torch.autograd.Function):
         return grad_color, None, grad_clip, None, None, None
 
 
-class _Pairs:
-    """Neighbouring pixels to blend: `lists` is starts, place, silhouette, alpha.
+def _pairs(corners, rast, faces, edges, spans):
+    """Return lists of neighbouring pixels to blend, each image's in the order of its rows.
 
     starts (B + 1,): where each image's pairs begin in the others. place: 2 (y W + x) + axis, for the pixel and
     its right (axis 0) or lower (1) neighbour. silhouette: +-(3 face + edge + 1) of the edge between them, + where
     the face is this pixel's; 0 for no pair. alpha: see `antialias`.
     """
-
-    def __init__(self, corners, rast, faces, edges, spans):
-        rast, faces, edges = rast.contiguous().numpy(), faces.numpy(), edges.numpy()
-        images, height, width, _ = rast.shape
-        folds = find_folds(corners, faces, edges)
-        marks, counts = mark_pairs(corners, faces, edges, folds, spans, height, width)
-        row_starts = np.concatenate(([0], np.cumsum(counts.reshape(-1), dtype=np.int64)))
-        place, silhouette = np.zeros((2, row_starts[-1]), np.int32)
-        alpha, highest = np.zeros(row_starts[-1]), np.zeros(ROW_TASKS, np.int64)
-        arrays = (rast, corners, faces, edges, folds, marks, row_starts, place, silhouette, alpha, highest)
-        run_tasks(_find_pairs, ROW_TASKS, *arrays)
-        check_rast("antialias", int(highest.max()), len(faces))
-        self.lists = row_starts[:: max(height, 1)], place, silhouette, alpha
+    images, height, width, _ = rast.shape
+    folds = find_folds(corners, faces, edges)
+    marks, counts = mark_pairs(corners, faces, edges, folds, spans, height, width)
+    starts = np.concatenate(([0], np.cumsum(counts.reshape(-1), dtype=np.int64)))
+    place, silhouette = np.zeros((2, starts[-1]), np.int32)
+    alpha, highest = np.zeros(starts[-1]), np.zeros(ROW_TASKS, np.int64)
+    arrays = (rast, corners, faces, edges, folds, marks, starts, place, silhouette, alpha, highest)
+    run_tasks(_find_pairs, ROW_TASKS, *arrays)
+    check_rast("antialias", int(highest.max()), len(faces))
+    return starts[np.arange(images + 1) * height], place, silhouette, alpha
 
 
 @kernel
@@ -200,7 +197,7 @@ def _find_pairs_row(y, rast, corners, faces, edges, folds, marks, place, silhoue
 
 @kernel
 def _pair(rast, corners, faces, edges, folds, y, x, axis, here, there):
-    """Return the signed silhouette between a pixel and its neighbour (see `_Pairs`), and alpha."""
+    """Return the signed silhouette between a pixel and its neighbour (see `_pairs`), and alpha."""
     y_next, x_next = y + axis, x + 1 - axis
     if here == there or unfolded(edges, folds, here, there):
         return 0, 0.0

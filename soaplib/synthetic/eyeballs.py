@@ -5,6 +5,7 @@ import numpy as np
 from soaplib.parts.eyes import CLEARANCE, Eyes, eye_rule
 from soaplib.synthetic.lids import LidGrid
 from soaplib.synthetic.pieces import LABELS, Piece
+from soaplib.synthetic.sums import product
 
 _ROUNDS = 5
 _SECTORS = 28
@@ -40,8 +41,8 @@ def fit_balls(grids: tuple[LidGrid, LidGrid], template: np.ndarray) -> tuple[np.
             )
             rows = np.concatenate([rows, np.column_stack([pulls, np.zeros(6)])])
             errors = np.concatenate([errors, pulls.sum(1) * off])
-            system[np.ix_(columns, columns)] += rows.T @ rows
-            right[columns] += rows.T @ errors
+            system[np.ix_(columns, columns)] += product(rows.T, rows)
+            right[columns] += product(rows.T, errors)
         for weight, target in ((0.5, radius), (0.15, own_radius)):
             system[6, 6] += (weight / radius) ** 2
             right[6] += (weight / radius) ** 2 * (found[6] - target)

@@ -8,6 +8,7 @@ from soaplib.head import load_head
 from soaplib.synthetic.blendshapes import Blendshapes, blendshapes
 from soaplib.synthetic.pieces import STYLES
 from soaplib.synthetic.proportions import draw_proportions
+from soaplib.synthetic.sums import add_rows
 
 _AGES = np.array([-1 / 3, 0, 1 / 3, 2 / 3, 1])  # newborn, baby, child, young, old
 _ASYMMETRY = 0.06
@@ -114,14 +115,13 @@ def identity_vertices(identity: Identity) -> np.ndarray:
     """
     shapes, head = blendshapes(), load_head()
     weights = _phenotype_weights(identity, shapes)
-    used = np.flatnonzero(weights)
-    flat = shapes.template + weights[used] @ shapes.phenotypes[used]
+    flat = shapes.template.astype(np.float64)
+    add_rows(flat, weights, shapes.phenotypes)
     values = dict(identity.changes)
     changes = np.array([values.get(name, 0.0) for name in shapes.changes], np.float32)
     for rows, side in ((shapes.more, np.maximum(changes, 0)), (shapes.less, np.maximum(-changes, 0))):
-        used = np.flatnonzero(side)
-        flat = flat + side[used] @ rows[used]
-    return _placed(flat.reshape(-1, 3).astype(np.float64), head, shapes)
+        add_rows(flat, side, rows)
+    return _placed(flat.reshape(-1, 3), head, shapes)
 
 
 def _placed(raw, head, shapes):

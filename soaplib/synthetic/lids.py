@@ -11,6 +11,7 @@ from soaplib.parts.eyes import CLEARANCE, Eyes
 from soaplib.parts.rims import eye_rims
 from soaplib.parts.rings import Rings, rings_around
 from soaplib.parts.smoothstep import smoothstep
+from soaplib.synthetic.sums import product
 
 SIDES = ("Left", "Right")
 _MIDDLES = ((1 / 3, 1 / 3, 1 / 3), (0.5, 0.5, 0.0), (0.0, 0.5, 0.5), (0.5, 0.0, 0.5))
@@ -174,7 +175,7 @@ def settle(grid: LidGrid, template: np.ndarray, centre: np.ndarray, radius: floa
     move = along * forward[:, None] * [0, 0, 1] + (1 - along) * radial
     size = np.linalg.norm(move, axis=1, keepdims=True)
     move *= np.minimum(1, 0.3 * radius / np.maximum(size, 1e-9))
-    template[grid.ids] += grid.spread @ move * grid.falloff[:, None]
+    template[grid.ids] += product(grid.spread, move) * grid.falloff[:, None]
     push_out(template, grid.ids, grid.floor(radius), centre)
 
 
@@ -232,8 +233,8 @@ def blink(grid: LidGrid, template: np.ndarray, centre: np.ndarray, radius: float
     beyond = np.ones(len(u), bool)
     beyond[place] = False
     ends = np.concatenate([place[-1], place[0]])
-    turn[beyond] = grid.along[beyond] @ turn[ends]
-    lift[beyond] = grid.along[beyond] @ lift[ends]
+    turn[beyond] = product(grid.along[beyond], turn[ends])
+    lift[beyond] = product(grid.along[beyond], lift[ends])
     moves = np.abs(turn) > 1e-9
     end = np.where(moves, np.maximum(height + lift, _path_height(u, height, turn, floor)), height)
     moved = _cartesian(u, end, elevation + turn) + centre - template[grid.ids]
@@ -252,7 +253,7 @@ def follow(grid: LidGrid, template, actions, centre, radius, width) -> None:
         action = actions[grid.ids, :, k] * (1 + (ratio - 1) * grid.falloff)[:, None]
         moved = rim_rest + action[np.searchsorted(grid.ids, grid.rim)]
         onto = moved * (rest / np.linalg.norm(moved, axis=1) - 1)[:, None]
-        actions[grid.ids, :, k] = action + grid.spread @ onto * grid.falloff[:, None]
+        actions[grid.ids, :, k] = action + product(grid.spread, onto) * grid.falloff[:, None]
     actions[grid.ids, :, grid.blink] = blink(grid, template, centre, radius)
     _clear_actions(template, actions, grid.ids, grid.floor(radius), centre)
 

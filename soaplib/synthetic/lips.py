@@ -13,7 +13,7 @@ from soaplib.synthetic.lids import regular_rows
 
 _OUTWARDS, _INWARDS = 7, 6
 _SPREAD = 14
-_OVERLAP = 3e-4
+_OVERLAP = 6e-4
 _SEAL = 3.5e-3
 _PLACES = np.linspace(0, 1, 33)
 

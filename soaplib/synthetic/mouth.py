@@ -7,6 +7,7 @@ import numpy as np
 from soaplib.data import Part
 from soaplib.head import HeadModel
 from soaplib.synthetic.pieces import LABELS, Piece
+from soaplib.synthetic.sums import product
 
 _ROWS = ("upper", "lower")
 _SIDE, _BINS = np.radians(75), 31  # directions from the arch's middle in which walls are looked at
@@ -53,9 +54,9 @@ class Teeth:
         """
         places, normals = np.empty_like(self.vertices), np.empty_like(self.vertices)
         for of_row, strip, fit in zip((self.upper, ~self.upper), self.strips, self.fits, strict=True):
-            affine = fit @ vertices[strip]
-            places[of_row] = _homogeneous(self.vertices[of_row]) @ affine
-            normals[of_row] = self.piece.normals[of_row] @ np.linalg.inv(affine[:3]).T
+            affine = product(fit, vertices[strip])
+            places[of_row] = product(_homogeneous(self.vertices[of_row]), affine)
+            normals[of_row] = product(self.piece.normals[of_row], np.linalg.inv(affine[:3]).T)
         normals /= np.linalg.norm(normals, axis=1, keepdims=True)
         middle, scale = _room(places, vertices[walls])
         for k, axis in enumerate((0, 2)):

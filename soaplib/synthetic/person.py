@@ -14,6 +14,7 @@ from soaplib.synthetic.lids import clear_ball, follow, open_lids, settle
 from soaplib.synthetic.lips import least_gaps, seal
 from soaplib.synthetic.pieces import Piece
 from soaplib.synthetic.proportions import proportion, style_flow
+from soaplib.synthetic.sums import product
 
 _SMOOTHINGS, _EVENINGS = 6, 7  # rounds
 
@@ -52,7 +53,7 @@ def make_person(identity: Identity) -> Person:
     """Build a person; the same codes give the same bits. About 20 ms of one core, once everything is loaded."""
     shared = base()
     template = _smoothed(identity, shared) + shared.mouth_change
-    joints = shared.head.joint_regressor.astype(np.float64) @ template
+    joints = product(shared.head.joint_regressor, template)
     centres, radius, widths = fit_balls(shared.lids, template)
     actions = shared.head.expression_basis.astype(np.float64)
     for grid, centre in zip(shared.lids, centres, strict=True):
@@ -125,8 +126,8 @@ def _moved_regressor(shared, template, joints):
     out = shared.head.joint_regressor.astype(np.float64)
     for row, support, joint in zip(out, shared.joint_supports, joints, strict=True):
         system = np.concatenate([template[support].T.astype(np.float64), np.ones((1, len(support)))])
-        error = np.append(joint - row @ template, 1 - row.sum())
-        row[support] += system.T @ np.linalg.solve(system @ system.T, error)
+        error = np.append(joint - product(row, template), 1 - row.sum())
+        row[support] += product(system.T, np.linalg.solve(product(system, system.T), error))
     return out.astype(np.float32)
 
 

@@ -14,6 +14,7 @@ from soaplib.synthetic.lids import clear_ball
 from soaplib.synthetic.lips import uncross
 from soaplib.synthetic.person import Person, vertex_normals
 from soaplib.synthetic.pieces import Piece
+from soaplib.synthetic.sums import product
 
 _STILL_MOUTH = 0.1  # weight of an action of the mouth below which its walls need no care
 
@@ -49,7 +50,7 @@ def pose_person(person: Person, expression: Expression) -> PosedHead:
     for k, grid in enumerate(shared.lids):
         clear_ball(grid, posed, person.eyes.centres[k], person.eyes.radii[k])
     moves = (posed - rest).astype(np.float32)
-    joints = (head.joint_regressor @ head.template).astype(np.float64)
+    joints = product(head.joint_regressor, head.template)
     transforms = joint_transforms(joints, np.asarray(expression.rotations, np.float64)).astype(np.float32)
     vertices = _skinned(posed.astype(np.float32), head.skin_weights, transforms)
     return PosedHead(moves, transforms, vertices, vertex_normals(vertices, shared.faces))

@@ -5,9 +5,14 @@ from typing import NamedTuple
 
 import numpy as np
 
+from soaplib.synthetic.dents import dented
 from soaplib.synthetic.inlined import inlined
 from soaplib.synthetic.light import Light, harmonic_basis
 from soaplib.synthetic.looks import Look
+from soaplib.synthetic.vectors import dot, step, unit
+
+GENERIC, SKIN, HAIR, EYE = range(4)
+"""Materials, each with light of its own."""
 
 
 class Shader(NamedTuple):
@@ -69,7 +74,7 @@ def _floats(values):
 def shade(s, material, gloss, albedo, normal, strand, view, place, ambient, key, openness):
     """Give the sRGB colour in [0, 1] of a point.
 
-    s: `Shader`. material: 0 anything, 1 skin, 2 hair, 3 eye. albedo: sRGB. normal, view (to the eye), strand: unit
+    s: `Shader`. material: `SKIN`, `HAIR`, `EYE`, or `GENERIC`. albedo: sRGB. normal, view (to the eye), strand: unit
     vectors in the world. place: world, metres. ambient: the environment's light over pi. key, openness: the shares
     of the key light and of the environment that arrive.
 
@@ -77,17 +82,17 @@ def shade(s, material, gloss, albedo, normal, strand, view, place, ambient, key,
     and Kay (1989) and Scheuermann (2004); light round the terminator, wrap lighting (Green, GPU Gems 2004).
     """
     if s.bumps > 0:
-        normal = _dented(normal, place, s.bumps, s.offset)
+        normal = dented(normal, place, s.bumps, s.offset)
     else:
-        normal = _unit(normal)
+        normal = unit(normal)
     if s.saturation != 1:
         albedo = _saturated(albedo, s.saturation)
     if s.cel:
         return _cel(s, material, gloss, albedo, normal, strand, view, key, openness)
-    facing = _dot(normal, s.key)
-    across = max(_dot(normal, view), 0.0)
+    facing = dot(normal, s.key)
+    across = max(dot(normal, view), 0.0)
     base = (_linear(albedo[0]), _linear(albedo[1]), _linear(albedo[2]))
-    if material == 1:
+    if material == SKIN:
         w = s.wrap
         soft = key * (1.0 - key) * s.bleed
         lit = (
@@ -95,8 +100,8 @@ def shade(s, material, gloss, albedo, normal, strand, view, place, ambient, key,
             _wrapped(facing, w[1]) * min(key + 0.4 * soft, 1.0),
             _wrapped(facing, w[2]) * key,
         )
-    elif material == 2:
-        along = _dot(strand, s.key)
+    elif material == HAIR:
+        along = dot(strand, s.key)
         amount = key * (
             0.55 * _wrapped(facing, 0.3)
             + 0.45 * math.sqrt(max(1.0 - along * along, 0.0)) * _wrapped(facing, 0.6)
@@ -105,12 +110,14 @@ def shade(s, material, gloss, albedo, normal, strand, view, place, ambient, key,
     else:
         amount = key * _wrapped(facing, 0.08)
         lit = (amount, amount, amount)
+        if material == EYE:  # eyes lie deeper than their mesh, behind lids and lashes
+            base = (0.8 * base[0], 0.8 * base[1], 0.8 * base[2])
     grazing = (1.0 - across) * (1.0 - across)
-    edge = s.rim * grazing * grazing * (0.25 if material == 2 else 0.5)
+    edge = s.rim * grazing * grazing * (0.25 if material == HAIR else 0.5)
     shine_key, shine_fill = _highlights(s, material, gloss, normal, strand, view, key, openness, facing)
     # Hair tints what goes through it: the wide, second lobe.
     wide = 0.0
-    if material == 2:
+    if material == HAIR:
         wide = (
             0.8
             * s.shine
@@ -165,7 +172,7 @@ def _glow(base, key_colour, ambient, fill_colour, lit, shine_key, shine_fill, ed
 @inlined
 def _highlights(s, material, gloss, normal, strand, view, key, openness, facing):
     """Give the strength of the highlights of the key light and of the environment."""
-    if material == 2:
+    if material == HAIR:
         if facing < -0.4:
             from_key = 0.0
         else:
@@ -175,17 +182,17 @@ def _highlights(s, material, gloss, normal, strand, view, key, openness, facing)
         from_fill = _lobe(_shifted(strand, normal, -0.06), _half(s.fill, view), 5) * openness
         strength = 0.13 * s.shine * gloss
         return strength * from_key, 0.6 * strength * from_fill
-    if material == 3:
+    if material == EYE:
         return 2.0 * s.glint * _reflected_window(s, normal, view), 0.02 * s.shine * openness
-    if material == 1:  # a little of oil on skin
+    if material == SKIN:  # a little of oil on skin
         rough, strength = 0.6 - 0.4 * gloss, s.shine * (0.02 + 0.3 * gloss)
     else:
         rough, strength = 0.85 - 0.75 * gloss, s.shine * (0.02 + 0.6 * gloss * gloss)
     half = _half(s.key, view)
-    from_key = _ggx(rough, _dot(normal, half), _dot(s.key, half)) * max(facing, 0.0) * key
+    from_key = _ggx(rough, dot(normal, half), dot(s.key, half)) * max(facing, 0.0) * key
     half = _half(s.fill, view)
-    toward = max(_dot(normal, s.fill), 0.0)
-    from_fill = _ggx(rough, _dot(normal, half), _dot(s.fill, half)) * toward * openness
+    toward = max(dot(normal, s.fill), 0.0)
+    from_fill = _ggx(rough, dot(normal, half), dot(s.fill, half)) * toward * openness
     return strength * from_key, 0.5 * strength * from_fill
 
 
@@ -195,46 +202,48 @@ def _reflected_window(s, normal, view):
 
     The cornea bulges, so the light is mirrored nearer to the iris than the ball alone would have it.
     """
-    key = _unit((s.key[0] + 1.3 * view[0], s.key[1] + 1.3 * view[1], s.key[2] + 1.3 * view[2]))
-    twice = 2.0 * _dot(normal, view)
+    key = unit((s.key[0] + 1.3 * view[0], s.key[1] + 1.3 * view[1], s.key[2] + 1.3 * view[2]))
+    twice = 2.0 * dot(normal, view)
     mirrored = (twice * normal[0] - view[0], twice * normal[1] - view[1], twice * normal[2] - view[2])
-    if _dot(mirrored, key) <= 0:
+    if dot(mirrored, key) <= 0:
         return 0.0
     off = (mirrored[0] - key[0], mirrored[1] - key[1], mirrored[2] - key[2])
-    x, y = abs(_dot(off, s.key_right)), abs(_dot(off, s.key_up))
-    return _step(0.21, 0.12, x) * _step(0.25, 0.15, y)
+    x, y = abs(dot(off, s.key_right)), abs(dot(off, s.key_up))
+    return step(0.21, 0.12, x) * step(0.25, 0.15, y)
 
 
 @inlined
 def _cel(s, material, gloss, albedo, normal, strand, view, key, openness):
     """Flat tones with crisp terminators, in sRGB as they are painted."""
-    level = 0.5 + 0.5 * _dot(normal, s.key)
-    level = min(level, 0.16 + 1.3 * key) - 0.35 * (1.0 - min(openness, 1.0))
-    if material == 3:
+    facing = dot(normal, s.key)
+    # What turns away is dark by itself; the shadow map would only fray that border.
+    key += (1.0 - key) * step(0.35, 0.1, facing)
+    level = min(0.5 + 0.5 * facing, 0.16 + 1.3 * key) - 0.35 * (1.0 - min(openness, 1.0))
+    if material == EYE:
         glint = _reflected_window(s, normal, view) * s.glint
-        shaded = _step(0.1, 0.14, level + 0.2)
+        shaded = step(0.1, 0.14, level + 0.2)
         mixed = 0.78 + 0.22 * shaded
         return (
             min(albedo[0] * mixed + glint, 1.0),
             min(albedo[1] * mixed + glint, 1.0),
             min(albedo[2] * mixed + glint, 1.0),
         )
-    first = _step(s.terminators[0] - 0.015, s.terminators[0] + 0.015, level)
-    second = _step(s.terminators[1] - 0.015, s.terminators[1] + 0.015, level)
-    if material != 2:
+    first = step(s.terminators[0] - 0.015, s.terminators[0] + 0.015, level)
+    second = step(s.terminators[1] - 0.015, s.terminators[1] + 0.015, level)
+    if material != HAIR:
         second = max(second, 0.5)
     band = 0.0
-    if material == 2:
+    if material == HAIR:
         # The ring of light round a head of hair: where strands turn from looking up to looking down at the viewer.
         up = (
             0.3 * s.key[0] + 0.35 * view[0],
             0.3 * s.key[1] + 0.55 + 0.35 * view[1],
             0.3 * s.key[2] + 0.35 * view[2],
         )
-        half = _half(_unit(up), view)
-        along = _dot(_shifted(strand, normal, -0.12), half)
-        band = 0.45 * s.shine * min(2.0 * gloss + 0.3, 1.0) * _step(0.12, 0.09, abs(along)) * first
-        band *= _step(0.6, 0.66, _dot(normal, half))
+        half = _half(unit(up), view)
+        along = dot(_shifted(strand, normal, -0.12), half)
+        band = 0.45 * s.shine * min(2.0 * gloss + 0.3, 1.0) * step(0.12, 0.09, abs(along)) * first
+        band *= step(0.6, 0.66, dot(normal, half))
     return (
         _tone(albedo[0] * s.tint[0], first, second, s.second[0], s.third[0], band),
         _tone(albedo[1] * s.tint[1], first, second, s.second[1], s.third[1], band),
@@ -250,63 +259,9 @@ def _tone(value, first, second, shade_second, shade_third, band):
 
 
 @inlined
-def _dented(normal, place, height, offset):
-    """Turn a normal by dents of two sizes, 12 and 5 mm, as thumbs leave them in clay."""
-    gx, gy, gz = 0.0, 0.0, 0.0
-    for octave in range(2):
-        size = (85.0, 210.0)[octave]
-        share = (1.0, 0.4)[octave]
-        dx, dy, dz = _noise_gradient(
-            place[0] * size + offset[0], place[1] * size + offset[1], place[2] * size + offset[2]
-        )
-        gx += share * dx * size
-        gy += share * dy * size
-        gz += share * dz * size
-    along = gx * normal[0] + gy * normal[1] + gz * normal[2]
-    return _unit(
-        (
-            normal[0] - height * (gx - along * normal[0]),
-            normal[1] - height * (gy - along * normal[1]),
-            normal[2] - height * (gz - along * normal[2]),
-        )
-    )
-
-
-@inlined
-def _noise_gradient(x, y, z):
-    """Give the gradient of value noise (trilinear with smooth steps)."""
-    i, j, k = int(math.floor(x)), int(math.floor(y)), int(math.floor(z))
-    x, y, z = x - i, y - j, z - k
-    u, v, w = x * x * (3 - 2 * x), y * y * (3 - 2 * y), z * z * (3 - 2 * z)
-    a, b, c, d = _hash(i, j, k), _hash(i + 1, j, k), _hash(i, j + 1, k), _hash(i + 1, j + 1, k)
-    e, f, g, h = (
-        _hash(i, j, k + 1),
-        _hash(i + 1, j, k + 1),
-        _hash(i, j + 1, k + 1),
-        _hash(i + 1, j + 1, k + 1),
-    )
-    low_x, high_x = (b - a) * (1 - v) + (d - c) * v, (f - e) * (1 - v) + (h - g) * v
-    low, high = a + (b - a) * u, e + (f - e) * u
-    low_top, high_top = c + (d - c) * u, g + (h - g) * u
-    front, back = low + (low_top - low) * v, high + (high_top - high) * v
-    return (
-        6 * x * (1 - x) * (low_x + (high_x - low_x) * w),
-        6 * y * (1 - y) * ((low_top - low) + ((high_top - high) - (low_top - low)) * w),
-        6 * z * (1 - z) * (back - front),
-    )
-
-
-@inlined
-def _hash(i, j, k):
-    n = (i * 374761393 + j * 668265263 + k * 1274126177) & 0xFFFFFFFF
-    n = ((n ^ (n >> 13)) * 1103515245) & 0xFFFFFFFF
-    return ((n ^ (n >> 16)) & 0xFFFF) / 65535.0
-
-
-@inlined
 def _lobe(strand, half, doublings):
     """sin(strand, half) to the power 2 ** doublings."""
-    along = _dot(strand, half)
+    along = dot(strand, half)
     value = max(1.0 - along * along, 0.0)
     for _ in range(doublings - 1):
         value *= value
@@ -315,9 +270,7 @@ def _lobe(strand, half, doublings):
 
 @inlined
 def _shifted(strand, normal, shift):
-    return _unit(
-        (strand[0] + shift * normal[0], strand[1] + shift * normal[1], strand[2] + shift * normal[2])
-    )
+    return unit((strand[0] + shift * normal[0], strand[1] + shift * normal[1], strand[2] + shift * normal[2]))
 
 
 @inlined
@@ -329,18 +282,12 @@ def _ggx(rough, along, toward):
 
 @inlined
 def _half(a, b):
-    return _unit((a[0] + b[0], a[1] + b[1], a[2] + b[2]))
+    return unit((a[0] + b[0], a[1] + b[1], a[2] + b[2]))
 
 
 @inlined
 def _wrapped(facing, wrap):
     return max((facing + wrap) / ((1.0 + wrap) * (1.0 + 0.5 * wrap)), 0.0)
-
-
-@inlined
-def _step(low, high, value):
-    t = min(max((value - low) / (high - low), 0.0), 1.0)
-    return t * t * (3.0 - 2.0 * t)
 
 
 @inlined
@@ -368,14 +315,3 @@ def _display(x):
     second = math.sqrt(root)
     third = math.sqrt(second)
     return min(max(0.585122381 * root + 0.783140355 * second - 0.368262736 * third, 0.0), 1.0)
-
-
-@inlined
-def _dot(a, b):
-    return a[0] * b[0] + a[1] * b[1] + a[2] * b[2]
-
-
-@inlined
-def _unit(a):
-    inverse = 1.0 / math.sqrt(max(a[0] * a[0] + a[1] * a[1] + a[2] * a[2], 1e-18))
-    return a[0] * inverse, a[1] * inverse, a[2] * inverse

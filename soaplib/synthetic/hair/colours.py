@@ -37,7 +37,7 @@ def melanin_colour(eumelanin: float, pheomelanin: float) -> np.ndarray:
     """Give the sRGB colour (3,) of hair with these amounts of melanin."""
     linear = np.exp(-_DEPTH * np.sqrt(eumelanin * _EUMELANIN + pheomelanin * _PHEOMELANIN))
     # Light that goes from hair to hair warms it; dark hair is greyer than its absorption, by its highlights.
-    linear = linear * (1.12, 0.97, 0.9) + 0.006
+    linear = linear * (1.17, 0.95, 0.86) + 0.004
     return np.where(linear < 0.0031308, 12.92 * linear, 1.055 * linear ** (1 / 2.4) - 0.055)
 
 

@@ -117,7 +117,8 @@ def _of_family(rng, family):
                     back=between(0.0, 0.9), volume=between(0.1, 0.6))  # fmt: skip
     if family == "swept":
         return dict(length=between(0.07, 0.13), volume=between(0.15, 0.9), fringe_sweep=between(-0.9, 0.9),
-                    back=between(0.2, 0.9), lift=between(0.1, 0.6), wave=between(0, 0.004))  # fmt: skip
+                    back=between(0.2, 0.9), lift=between(0.1, 0.6), wave=between(0, 0.003),
+                    wave_count=between(0.3, 0.9))  # fmt: skip
     if family == "bob":
         return dict(length=between(0.09, 0.17), taper=between(0.05, 0.5), volume=between(0.2, 0.9))
     if family == "long_straight":

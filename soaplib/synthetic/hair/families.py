@@ -116,7 +116,7 @@ def _bald_rim(ground, hair, look, rng):
 
     body = short.crop_body(ground, hair)
     rim = shell(ground, lambda azimuth, height: 0.7 * body(azimuth, height), 0.3, high, 0.95, level=0.6)
-    return Grown((rim,), tuple(short.fallen(ground, hair, look, rng, body, 330, high)))
+    return Grown((rim,), tuple(short.fallen(ground, hair, look, rng, body, 520, high)))
 
 
 def _dreadlocks(ground, hair, look, rng):

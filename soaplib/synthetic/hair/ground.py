@@ -39,7 +39,7 @@ class Ground:
     """One head ready for hair.
 
     scale: its size over the base head's. hull: the rounded outer surface that hair lies on. part: (P, 3) points
-    of the parting, from its front to the whorl. brow_y: metres, chin_y: metres; eye_azimuth: of the outer corners.
+    of the parting, from its front to the whorl. brow_y: metres. eye_azimuth: of the outer corners.
     parted: azimuth of the parting's front. brow, line: heights (as in `Hull`) of this head's brows and front
     hairline.
     """
@@ -50,8 +50,6 @@ class Ground:
     hull: Hull
     part: np.ndarray
     brow_y: float
-    eye_y: float
-    chin_y: float
     eye_azimuth: float
     parted: float
     brow: float
@@ -105,9 +103,9 @@ class Ground:
         return np.arctan2(local[0], local[2]), np.arctan2(local[1], np.hypot(local[0], local[2]))
 
     def raised(self, body) -> "Ground":
-        """Give the ground with a body of hair on it: metres as a function of (azimuth, height)."""
+        """Give the ground with a body of hair on the bare scalp: metres as a function of (azimuth, height)."""
         azimuth, height = np.meshgrid(azimuths(), heights())
-        return dataclasses.replace(self, hull=raised(self.hull, body(azimuth, height)))
+        return dataclasses.replace(self, hull=raised(self.scalp.bare, body(azimuth, height)))
 
     def lifted(self, roots: Roots, below: float = 0.0015) -> Roots:
         """Give the roots brought up to `below` metres under the hull, where they come out of a body of hair."""
@@ -132,7 +130,7 @@ def ground(head: HeadModel, hairline: Hairline, part: float = 0.0, part_length: 
     brow = float(measured.whole.locate(marks[list(_BROW)][:1])[0, 1])
     return Ground(
         measured, hairline, measured.unit / _COMMON_UNIT, _draped(measured), parting, brow_y,
-        float(marks[list(_EYE_CORNER), 1].mean()), float(marks[152, 1]), eye_azimuth, part, brow, line,
+        eye_azimuth, part, brow, line,
     )  # fmt: skip
 
 

@@ -24,9 +24,10 @@ def shell(ground: Ground, gap, fade: float = 0.25, top=None, shade: float = 0.85
     height = upper + (line - upper) * t
     around = np.broadcast_to(azimuth, height.shape)
     rise = np.clip((height - line) / fade, 0, 1)
-    if top is not None:
-        rise = rise * np.clip((upper - height) / fade, 0, 1)
     rise = np.sqrt(rise * (2 - rise))
+    if top is not None:
+        # It thins out upwards.
+        rise = rise * np.clip((upper - height) / fade, 0, 1) ** 1.5
     full = gap(around, height) if callable(gap) else np.full(height.shape, gap)
     out = -0.0015 + (full + 0.0015) * rise
     skin = ground.scalp.points(around, height)

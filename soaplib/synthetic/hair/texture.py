@@ -13,7 +13,7 @@ def strand_texture(rng: np.random.Generator, contrast: float, fineness: float = 
     contrast: 0 flat to 1 strong. fineness: 1 for strands as a picture of a head shows them, less for coarser ones.
     """
     columns = np.zeros((HEIGHT, WIDTH))
-    for step, strength in ((2, 0.5), (4, 0.8), (9, 1.0), (22, 0.7)):
+    for step, strength in ((1.6, 0.7), (3.2, 0.9), (8, 0.9), (20, 0.7)):
         step = max(1.0, step / fineness)
         knots = max(4, int(WIDTH / step))
         # A few knots along v as well: strands drift, start and end.

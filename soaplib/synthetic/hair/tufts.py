@@ -51,8 +51,6 @@ def grow_tufts(
         least = float(np.min(np.asarray(gaps)[..., 0])) * 0.6
         march.pushed(paths, max(least, 0.001), hull.centre, hull.unit, hull.radii)
         turn = turn - 0.5 * share * np.sin(angle)
-    else:
-        side = None
     along = tangents(paths)
     # Where a lock stands straight off the head, its upper side is the one that looks up and ahead.
     upper = np.float32([0.0, 0.8, 0.6])
