@@ -11,6 +11,7 @@ from soaplib.errors import UserError
 from soaplib.fitting.align import depth_shift
 from soaplib.fitting.energy import Energy, Weights
 from soaplib.fitting.posing import Posing
+from soaplib.fitting.registration import settle
 from soaplib.fitting.snap import follow_skin, snap_landmarks
 from soaplib.fitting.steps import LargeSteps
 from soaplib.head import HeadModel, subdivide
@@ -57,12 +58,13 @@ def deform(
     profile: str = "standard",
     watch: Callable[[int, dict], None] | None = None,
 ) -> Geometry:
-    """Deform the head, fitted by `fit_head`, to its six views.
+    """Deform the head, as `fit_head` and then `stand` have it, to its six views.
 
-    Landmarks are brought onto landmarks by one direct solve (`snap_landmarks`) and the head moved along the line of
-    sight to where the side views have it (`depth_shift`). Then, on the subdivided mesh, the gradient of the `Energy`
-    through the renderer moves the surface in `LargeSteps`, coarse to fine. Views of the generator "geometric" are
-    pictures of a swollen head (`soaplib.head.swell`), so there the way starts at that head, on the last level.
+    The head is moved along the line of sight to where the side views have it (`depth_shift`). Then, on the subdivided
+    mesh, the gradient of the `Energy` through the renderer moves the surface in `LargeSteps`, coarse to fine, and
+    the face slides back along it to where its vertices belong (`settle`). Views of the generator "geometric" are
+    pictures of a swollen head (`soaplib.head.swell`), so there the way starts at that head, with landmarks on
+    landmarks (`snap_landmarks`), on the last level.
 
     watch: called after each iteration with its number and the terms of the energy.
     Raises UserError for an unknown profile.
@@ -70,21 +72,25 @@ def deform(
     if profile not in PROFILES:
         raise UserError(f"The profile must be one of {', '.join(PROFILES)}, not {profile!r}.")
     shape = head.template + head.shape_basis @ pose.shape.astype(np.float64)
-    posed = snap_landmarks(head, Posing(head, pose, shape).pose(shape), pose.camera, portrait)
+    posed = Posing(head, pose, shape).pose(shape)
     fine, binding = subdivide(head)
     schedule = PROFILES[profile]
     if views.generator == "geometric":
+        posed = snap_landmarks(head, posed, pose.camera, portrait)
         swollen = swell(head, posed, pose.camera, portrait.matte, portrait.regions)
         posed, flat = follow_skin(head, posed, swollen), None
         schedule = dataclasses.replace(schedule, levels=schedule.levels[-1:])
     else:
         shift = depth_shift(views, head, pose, posed)
         shape, posed = shape + shift, posed + shift
+        registered = binding @ posed
         posed, flat = lay_ears_flat(head, posed, pose.camera, portrait.regions)
         flat = binding @ flat > 0.5
     start = binding @ posed
-    refined = _refine(views, portrait, fine, pose, start, schedule, flat, watch)
+    refined = refine(views, portrait, fine, pose, start, schedule, flat, watch)
     lively = liveliness(fine, refined, pose, portrait)
+    if views.generator != "geometric":
+        refined = settle(fine, registered, refined, lively)
     neutral = Posing(fine, pose, binding @ shape, lively).unpose(refined)
     return Geometry(neutral, fine.faces, binding, lively.astype(np.float32))
 
@@ -104,7 +110,11 @@ def liveliness(head: HeadModel, posed: np.ndarray, pose: HeadPose, portrait: Por
     return np.clip(share, 0, 1)
 
 
-def _refine(views, portrait, head, pose, start, schedule, flat, watch):
+def refine(
+    views: Views, portrait: Portrait, head: HeadModel, pose: HeadPose, start: np.ndarray, schedule: Schedule,
+    flat: np.ndarray | None = None, watch: Callable[[int, dict], None] | None = None,
+) -> np.ndarray:  # fmt: skip
+    """Lower the energy from posed vertices (V, 3) on; flat: (V,) bool, what may bend freely. (V, 3)."""
     iteration, steps = 0, None
     for level in schedule.levels:
         before = start if steps is None else steps.vertices
