@@ -82,13 +82,15 @@ class Geometry(Stored):
 
     vertices: (V', 3) neutral; faces: (F', 3) int32; binding: sparse (V', V), rows sum to 1, by which every
     attribute of the head model becomes an attribute of this mesh (`binding @ attribute`). liveliness: (V',)
-    float32 in [0, 1], by which expressions are scaled: 0 where hair or headwear lies over the face.
+    float32 in [0, 1], by which expressions are scaled: 0 where hair or headwear lies over the face. joints: (5, 3)
+    where the joints are, metres: the skull's, whatever hair does to the surface.
     """
 
     vertices: np.ndarray
     faces: np.ndarray
     binding: sp.csr_matrix
     liveliness: np.ndarray
+    joints: np.ndarray
 
 
 @dataclasses.dataclass(frozen=True)

@@ -57,7 +57,8 @@ def geometry_of(head):
     fine, binding = subdivide(head)
     rng = np.random.default_rng(2)
     vertices = fine.template + rng.normal(0, 1e-3, fine.template.shape)
-    return Geometry(vertices, fine.faces, binding, rng.random(len(vertices)).astype(np.float32))
+    joints = fine.joint_regressor @ vertices + rng.normal(0, 5e-3, (5, 3))
+    return Geometry(vertices, fine.faces, binding, rng.random(len(vertices)).astype(np.float32), joints)
 
 
 def test_the_rig_is_the_binding_times_the_rig(head):
@@ -71,6 +72,11 @@ def test_the_rig_is_the_binding_times_the_rig(head):
     np.testing.assert_array_equal(person.template, geometry.vertices.astype(np.float32))
     np.testing.assert_array_equal(person.faces, geometry.faces)
     assert person.shape_basis.shape == (len(geometry.vertices), 3, 0)
+    fine = subdivide(head)[0].joint_regressor
+    joints = np.concatenate([geometry.joints[:3], fine[3:] @ geometry.vertices])
+    np.testing.assert_allclose(person.joint_regressor @ person.template, joints, atol=1e-5)
+    np.testing.assert_allclose(person.joint_regressor.sum(1), 1, atol=1e-5)
+    np.testing.assert_array_equal(person.joint_regressor != 0, fine != 0)
 
 
 def test_a_geometry_of_another_head_is_refused(head):

@@ -26,7 +26,9 @@ def _portrait():
 
 def _geometry(matrix=sp.csr_matrix):
     dense = np.array([[0.5, 0.5, 0], [0, 0, 1], [0, 0, 0], [0.25, 0, 0.75]])
-    return Geometry(np.zeros((4, 3), "f4"), np.array([[0, 1, 2]], np.int32), matrix(dense), np.ones(4, "f4"))
+    return Geometry(
+        np.zeros((4, 3), "f4"), np.array([[0, 1, 2]], np.int32), matrix(dense), np.ones(4, "f4"), np.eye(5, 3)
+    )
 
 
 def _part(name):

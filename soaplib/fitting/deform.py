@@ -92,7 +92,7 @@ def deform(
     if views.generator != "geometric":
         refined = settle(fine, registered, refined, lively)
     neutral = Posing(fine, pose, binding @ shape, lively).unpose(refined)
-    return Geometry(neutral, fine.faces, binding, lively.astype(np.float32))
+    return Geometry(neutral, fine.faces, binding, lively.astype(np.float32), head.joint_regressor @ shape)
 
 
 def liveliness(head: HeadModel, posed: np.ndarray, pose: HeadPose, portrait: Portrait) -> np.ndarray:

@@ -11,7 +11,8 @@ from soaplib.head import HeadModel, subdivide
 def personal_head(head: HeadModel, geometry: Geometry) -> HeadModel:
     """Give a head model whose template is the fitted neutral surface; its shape basis is empty.
 
-    Every attribute of the rig is `binding @ attribute`; expressions are scaled by the geometry's liveliness.
+    Every attribute of the rig is `binding @ attribute`; expressions are scaled by the geometry's liveliness. Root, neck
+    and jaw are where the geometry says; eyes follow their balls.
     Raises ValueError where the geometry was not made from this head model.
     """
     fine, binding = subdivide(head)
@@ -22,7 +23,19 @@ def personal_head(head: HeadModel, geometry: Geometry) -> HeadModel:
         )
     return dataclasses.replace(
         fine,
+        joint_regressor=_with_joints(fine.joint_regressor, geometry),
         template=geometry.vertices.astype(np.float32),
         shape_basis=np.zeros((len(geometry.vertices), 3, 0), np.float32),
         expression_basis=fine.expression_basis * geometry.liveliness[:, None, None],
     )
+
+
+def _with_joints(regressor, geometry):
+    """Change the rows of root, neck and jaw by the least squares that put these joints in their places, sums kept."""
+    out = regressor.astype(np.float64)
+    for row, joint in zip(out[:3], geometry.joints, strict=False):
+        support = np.flatnonzero(row)
+        system = np.concatenate([geometry.vertices[support].T.astype(np.float64), np.ones((1, len(support)))])
+        error = np.append(joint - row @ geometry.vertices, 1 - row.sum())
+        row[support] += np.linalg.lstsq(system, error, rcond=None)[0]
+    return out.astype(regressor.dtype)

@@ -21,7 +21,7 @@ _ALONG = 0.2  # what a distance along the surface counts, over one off it
 _WIDTHS = (0.02, 0.006)  # metres from which a distance is doubted, at first and at last
 _HAIR, _HAIRY = 0.008, 0.03  # metres of hair over skin, and what counts there
 _STEPS = 16
-_HELD, _FADE = ("lids", "lips", "mouth_cavity", "eye_sockets"), 15
+_HELD, _FADE = ("mouth_cavity", "eye_sockets"), 15
 _BENDS = (30.0, 10.0, 3.0, 1.0, 1.0)
 _SURE = {"face": 1.0, "ears": 0.5, "neck": 0.3, "scalp": 0.2}
 
@@ -157,8 +157,8 @@ def settle(head: HeadModel, registered: np.ndarray, vertices: np.ndarray, trust:
     trust: (V,) how far each vertex is skin that is seen. Gradients of pictures move vertices along a surface as
     readily as off it, and actions with them. So the registered head is bent onto the surface with the least bending
     (bi-Laplacian) that takes points onto the planes of their nearest ones, ever less stiff; along the surface nothing
-    pulls (Amberg, Romdhani and Vetter 2007, with one scalar system for a step). The face takes these places; lids and
-    lips, which the landmarks know best, and all else stay.
+    pulls (Amberg, Romdhani and Vetter 2007, with one scalar system for a step). The face takes these places;
+    all else stays.
     """
     skin = head.faces[head.part_vertices("skin")[head.faces].all(1)]
     surface, laplacian = _Surface(vertices, seen_faces(head)), uniform_laplacian(skin, len(vertices))
