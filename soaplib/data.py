@@ -83,7 +83,8 @@ class Geometry(Stored):
     vertices: (V', 3) neutral; quads, uv, uv_quads: its topology, (Q, 4) int32, (T, 2) and (Q, 4), as in
     `soaplib.head.HeadModel`; binding: sparse (V', V), rows sum to 1, by which every attribute of the head model becomes
     an attribute of this mesh (`binding @ attribute`). liveliness: (V',) float32 in [0, 1], by which expressions are
-    scaled: 0 where hair or headwear lies over the face. joints: (5, 3), by which it is posed.
+    scaled: 0 where hair or headwear lies over the face. joints: (5, 3)
+    where the joints are, metres: the skull's, whatever hair does to the surface.
     """
 
     vertices: np.ndarray

@@ -159,7 +159,7 @@ def test_open_eyes_show(truth, head):
 
 def test_fitting_brings_the_head_nearer_to_the_truth(head, truth, monkeypatch):
     monkeypatch.setitem(PROFILES, "draft", Schedule((Level(15, 64, 2e-2, 40.0), Level(15, 96, 1e-2, 16.0))))
-    fitted = fit(truth, truth.views(), head, "draft")
+    truth, fitted = fit(truth, truth.views(), head, "draft")
     found = measure(truth, fitted)
     assert set(found) == set(UNITS)
     assert found["chamfer"] < 0.8 * found["chamfer_parametric"]

@@ -9,7 +9,7 @@ from made_up_portrait import eye_distance, made_up_portrait
 from scipy.spatial.transform import Rotation
 
 from soaplib.fitting import fit_head
-from soaplib.fitting.initial import _bounded_least_squares
+from soaplib.fitting.initial import bounded_least_squares
 from soaplib.head import load_head
 from soaplib.landmarks import LEFT_EYE, OUTER_LIPS
 from soaplib.render import camera_rotation, project
@@ -107,12 +107,12 @@ def test_the_same_landmarks_give_the_same_bits(head):
 
 
 @pytest.mark.parametrize("seed", range(12))
-def test_bounded_least_squares_agrees_with_scipy(seed):
+def testbounded_least_squares_agrees_with_scipy(seed):
     rng = np.random.default_rng(seed)
     matrix, right = rng.standard_normal((60, 20)), 3 * rng.standard_normal(60)
     low, high = -rng.random(20) * 0.4, rng.random(20) * 0.4
     low[:3], high[:3] = -np.inf, np.inf
-    found = _bounded_least_squares(matrix, right, low, high)
+    found = bounded_least_squares(matrix, right, low, high)
     right_one = scipy.optimize.lsq_linear(matrix, right, (low, high), method="bvls").x
     assert ((found >= low) & (found <= high)).all()
     np.testing.assert_allclose(found, right_one, atol=1e-8)

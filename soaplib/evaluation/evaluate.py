@@ -44,7 +44,7 @@ def evaluate(
             given = truth.views()
         else:
             given = generate(truth.portrait, model, truth.pose, generator, 256)
-        fitted = fit(truth, given, model, profile)
+        truth, fitted = fit(truth, given, model, profile)
         row = {
             "seed": codes.seed, "style": codes.style, "hair": codes.hair.family,
             "worn": [thing.kind for thing in codes.worn], "found": truth.found, **measure(truth, fitted),

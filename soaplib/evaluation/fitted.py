@@ -8,7 +8,7 @@ import numpy as np
 from soaplib.animation.posing import joint_transforms
 from soaplib.data import HeadPose, Views
 from soaplib.evaluation.truth import Truth
-from soaplib.fitting import deform, personal_head
+from soaplib.fitting import deform, moved_views, personal_head, stand
 from soaplib.head import HeadModel
 from soaplib.multiview.geometric import posed_vertices
 from soaplib.parts import place_parts
@@ -44,14 +44,17 @@ def outer_faces(head: HeadModel) -> np.ndarray:
     return head.faces[drawn[head.faces].all(1)]
 
 
-def fit(truth: Truth, views: Views, head: HeadModel, profile: str = "standard") -> Fitted:
-    """Deform the head to the views, and place eyes and mouth."""
+def fit(truth: Truth, views: Views, head: HeadModel, profile: str = "standard") -> tuple[Truth, Fitted]:
+    """Put the pose right, deform the head to the views, and place eyes and mouth; the truth comes in its world."""
     begun = time.perf_counter()
-    geometry = deform(views, truth.portrait, head, truth.pose, profile)
+    pose = stand(views, truth.portrait, head, truth.pose)
+    geometry = deform(moved_views(views, truth.pose, pose), truth.portrait, head, pose, profile)
     person, eyes, _ = place_parts(personal_head(head, geometry))
     seconds = time.perf_counter() - begun
-    vertices = posed(person, truth.pose.expression, truth.pose.pose)
-    return Fitted(person, eyes, truth.pose, vertices, head, posed_vertices(head, truth.pose), seconds)
+    moved = truth.moved(pose)
+    to_new = np.linalg.inv(pose.camera) @ truth.pose.camera
+    start = posed_vertices(head, truth.pose) @ to_new[:3, :3].T + to_new[:3, 3]
+    return moved, Fitted(person, eyes, pose, posed(person, pose.expression, pose.pose), head, start, seconds)
 
 
 def posed(head: HeadModel, expression: np.ndarray, rotations: np.ndarray) -> np.ndarray:

@@ -50,6 +50,15 @@ class Truth:
         images = frames.rgba[..., :3].astype(np.float32) / 255 * alpha + 1 - alpha
         return Views(images, unit_normals(frames), alpha[..., 0], self.cameras, "truth")
 
+    def moved(self, pose: HeadPose) -> "Truth":
+        """Give the same truth in the world of a corrected pose (`soaplib.fitting.stand`)."""
+        to_old = np.linalg.inv(self.pose.camera) @ pose.camera
+        to_new = np.linalg.inv(to_old)
+        return dataclasses.replace(
+            self, pose=pose, place=to_new @ self.place, scene=_moved(self.scene, to_new),
+            cameras=self.cameras @ to_old, pivot=to_new[:3, :3] @ self.pivot + to_new[:3, 3],
+        )  # fmt: skip
+
 
 def unit_normals(frames) -> np.ndarray:
     """Give the normals (N, H, W, 3) of painted `Frames` as float32 unit vectors, 0 outside."""

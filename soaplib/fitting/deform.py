@@ -12,8 +12,8 @@ from soaplib.errors import UserError
 from soaplib.fitting.adapt import adapt, without_rig
 from soaplib.fitting.align import depth_shift
 from soaplib.fitting.energy import Energy, Weights
-from soaplib.fitting.joints import joint_places
 from soaplib.fitting.posing import Posing
+from soaplib.fitting.registration import settle
 from soaplib.fitting.snap import follow_skin, snap_landmarks
 from soaplib.fitting.steps import LargeSteps
 from soaplib.head import HeadModel, subdivide
@@ -35,11 +35,14 @@ class Level:
 
 @dataclasses.dataclass(frozen=True)
 class Schedule:
-    """The levels, coarse to fine; what counts how much; and about how many triangles may be seen of the surface."""
+    """The levels, coarse to fine; what counts how much; and about how many triangles may be seen of the surface.
+
+    triangles: None keeps the mesh as it is.
+    """
 
     levels: tuple[Level, ...]
     weights: Weights = dataclasses.field(default_factory=Weights)
-    triangles: int = 60000
+    triangles: int | None = 60000
 
     @property
     def iterations(self) -> int:
@@ -61,14 +64,14 @@ def deform(
     profile: str = "standard",
     watch: Callable[[int, dict], None] | None = None,
 ) -> Geometry:
-    """Deform the head, fitted by `fit_head`, to its six views.
+    """Deform the head, as `fit_head` and then `stand` have it, to its six views.
 
-    Landmarks are brought onto landmarks by one direct solve (`snap_landmarks`) and the head moved along the line of
-    sight to where the side views have it (`depth_shift`). Then, on the subdivided mesh, the gradient of the `Energy`
-    through the renderer moves the surface in `LargeSteps`, coarse to fine. Between the levels the mesh is remeshed
-    outside the face and the eyes, finer where its normals are off (`adapt`), and everything is carried along. Views of
-    the generator "geometric" are pictures of a swollen head (`soaplib.head.swell`) on the subdivided mesh, so there the
-    way starts at that head, on the last level. Last, the joints find their places in the new surface (`joint_places`).
+    The head is moved along the line of sight to where the side views have it (`depth_shift`). Then, on the subdivided
+    mesh, the gradient of the `Energy` through the renderer moves the surface in `LargeSteps`, coarse to fine. Between
+    the levels the mesh is remeshed outside the face and the eyes, finer where its normals are off (`adapt`), and
+    everything is carried along. At last the face slides back along the surface to where its vertices belong (`settle`).
+    Views of the generator "geometric" are pictures of a swollen head (`soaplib.head.swell`) on the subdivided mesh, so
+    there the way starts at that head, with landmarks on landmarks (`snap_landmarks`), on the last level.
 
     watch: called after each iteration with its number and the terms of the energy.
     Raises UserError for an unknown profile.
@@ -76,24 +79,27 @@ def deform(
     if profile not in PROFILES:
         raise UserError(f"The profile must be one of {', '.join(PROFILES)}, not {profile!r}.")
     shape = head.template + head.shape_basis @ pose.shape.astype(np.float64)
-    posed = snap_landmarks(head, Posing(head, pose, shape).pose(shape), pose.camera, portrait)
+    posed = Posing(head, pose, shape).pose(shape)
     fine, binding = subdivide(head)
     schedule = PROFILES[profile]
     if views.generator == "geometric":
+        posed = snap_landmarks(head, posed, pose.camera, portrait)
         swollen = swell(head, posed, pose.camera, portrait.matte, portrait.regions)
         posed, flat = follow_skin(head, posed, swollen), None
         schedule = dataclasses.replace(schedule, levels=schedule.levels[-1:])
     else:
         shift = depth_shift(views, head, pose, posed)
         shape, posed = shape + shift, posed + shift
+        registered = binding @ posed
         posed, flat = lay_ears_flat(head, posed, pose.camera, portrait.regions)
         flat = binding @ flat > 0.5
     start = binding @ posed
-    mesh, refined, carry = _refine(views, portrait, without_rig(fine), pose, start, schedule, flat, watch)
+    mesh, refined, carry = refine(views, portrait, without_rig(fine), pose, start, schedule, flat, watch)
     binding = (carry @ binding).tocsr()
     lively = liveliness(mesh, refined, pose, portrait)
-    guess = Posing(mesh, pose, binding @ shape, lively, head.joint_regressor @ shape).unpose(refined)
-    joints = joint_places(head, binding, guess, lively)
+    if views.generator != "geometric":
+        refined = settle(mesh, carry @ registered, refined, lively)
+    joints = head.joint_regressor @ shape
     neutral = Posing(mesh, pose, binding @ shape, lively, joints).unpose(refined)
     return Geometry(neutral, mesh.quads, mesh.uv, mesh.uv_quads, binding, lively.astype(np.float32), joints)
 
@@ -113,13 +119,19 @@ def liveliness(head: HeadModel, posed: np.ndarray, pose: HeadPose, portrait: Por
     return np.clip(share, 0, 1)
 
 
-def _refine(views, portrait, head, pose, start, schedule, flat, watch):
-    """The levels; the head on its last mesh, its posed vertices, and what carries attributes of `head` to it."""
+def refine(
+    views: Views, portrait: Portrait, head: HeadModel, pose: HeadPose, start: np.ndarray, schedule: Schedule,
+    flat: np.ndarray | None = None, watch: Callable[[int, dict], None] | None = None,
+) -> tuple[HeadModel, np.ndarray, sp.csr_matrix]:  # fmt: skip
+    """Lower the energy, level by level, from posed vertices (V, 3) on; flat: (V,) bool, what may bend freely.
+
+    Returns the head on its last mesh, its posed vertices (V', 3), and the (V', V) matrix that carries attributes to it.
+    """
     iteration, steps, carry = 0, None, sp.identity(len(start), format="csr")
     for level in schedule.levels:
         before = start if steps is None else steps.vertices
         energy = Energy(views, portrait, head, pose, before, level.size, schedule.weights)
-        if steps:
+        if steps and schedule.triangles:
             ears = flat is None or not flat.any()  # laid flat, they are hair
             head, before, step = adapt(head, before, energy, schedule.triangles, ears)
             start, carry = step @ start, step @ carry

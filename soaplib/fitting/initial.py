@@ -16,13 +16,14 @@ from soaplib.landmarks import (
     RIGHT_EYE,
     RIGHT_IRIS,
 )  # fmt: skip
+from soaplib.render import camera_rotation
 
 # Standard deviation of a landmark over the outer-eye distance, as measured on repeated detections.
 _NOISE = 0.012
 _NOISE_DRAWN = 0.15  # on drawn faces, whose proportions no real head has; `snap_landmarks` does the rest
 _GUESSED = 0.1  # a landmark that nobody gave still has a likely place, warped from a mean face
 _REDUNDANCY = 6.0  # neighbouring landmarks err together: this many count as one
-_UNSEEN = ("tongueOut", "cheekPuff", "mouthClose", "jawForward")  # actions that 2D landmarks do not show
+UNSEEN = ("tongueOut", "cheekPuff", "mouthClose", "jawForward")  # actions that 2D landmarks do not show
 _STEPS = 14
 _LARGEST_GAZE = np.radians(38)
 
@@ -40,7 +41,7 @@ def fit_head(portrait: Portrait, head: HeadModel) -> HeadPose:
     unit = np.linalg.norm(targets[OUTER_EYES[0]] - targets[OUTER_EYES[1]])
     bases = _LandmarkBases.of(head)
     state = _State.start(bases, targets, weights)
-    free = np.array([not (n in _UNSEEN or n.startswith("eyeLook")) for n in head.expression_names])
+    free = np.array([not (n in UNSEEN or n.startswith("eyeLook")) for n in head.expression_names])
     drawn = portrait.report.get("stylised") or portrait.report.get("landmarks") == "file"
     noise = unit * (_NOISE_DRAWN if drawn else _NOISE)
     for step in range(_STEPS):
@@ -50,7 +51,7 @@ def fit_head(portrait: Portrait, head: HeadModel) -> HeadPose:
     known = portrait.landmark_weights > 0
     pose = np.zeros((5, 3), np.float32)
     camera = state.camera()
-    pose[3:] = _gaze(head, state, camera, targets, portrait.landmark_weights)
+    pose[3:] = gaze(head, state.shape, camera, portrait)
     return HeadPose(
         state.shape.astype(np.float32), state.expression.astype(np.float32), pose, camera,
         float(error[known].mean() / unit),
@@ -149,7 +150,7 @@ def _gauss_newton_step(state, bases, targets, weights, noise, free, strength):
     high = np.concatenate([np.full(s, 3.0), np.ones(e), np.full(6, np.inf)])
     rows_all = np.concatenate([rows, np.diag(prior)])
     right_all = np.concatenate([right + rows @ now, np.zeros(len(now))])
-    solved = _bounded_least_squares(rows_all, right_all, low, high)
+    solved = bounded_least_squares(rows_all, right_all, low, high)
     expression = np.zeros(len(free))
     expression[free] = solved[s : s + e]
     turn, log_scale, shift = solved[s + e : s + e + 3], solved[-3], solved[-2:]
@@ -158,7 +159,7 @@ def _gauss_newton_step(state, bases, targets, weights, noise, free, strength):
                   state.shift + shift)  # fmt: skip
 
 
-def _bounded_least_squares(matrix, right, low, high):
+def bounded_least_squares(matrix, right, low, high):
     """Least squares within bounds by an active set on the normal equations: a handful of Cholesky solves."""
     normal, gradient = matrix.T @ matrix, matrix.T @ right
     held = np.zeros(len(low), bool)
@@ -180,16 +181,17 @@ def _bounded_least_squares(matrix, right, low, high):
     return x
 
 
-def _gaze(head, state, camera, targets, known):
+def gaze(head: HeadModel, shape: np.ndarray, camera: np.ndarray, portrait: Portrait) -> np.ndarray:
     """Turn each eye so that its iris falls on the landmark; both share the mean turn where they agree badly.
 
     Returns (2, 3) axis-angle, left and right. In the head's axes the iris lies at radius r in direction
     (sin yaw cos pitch, -sin pitch, cos yaw cos pitch) from the eyeball's centre.
     """
-    vertices = head.template + head.shape_basis @ state.shape
+    vertices = head.template + head.shape_basis @ shape
+    rotation, targets = camera_rotation(camera), portrait.landmarks.astype(np.float64)
     turns = []
     for name, iris in (("left_eye", LEFT_IRIS), ("right_eye", RIGHT_IRIS)):
-        if known[iris[0]] <= 0:
+        if portrait.landmark_weights[iris[0]] <= 0:
             turns.append(np.zeros(2))
             continue
         ball = vertices[head.part_vertices(name)]
@@ -200,7 +202,7 @@ def _gaze(head, state, camera, targets, known):
         offset = (targets[list(iris)].mean(0) - seen) / (scale * radius)
         flat = np.array([offset[0], -offset[1]])
         flat /= max(1, np.linalg.norm(flat) / 0.9)
-        direction = state.rotation.T @ np.append(flat, np.sqrt(1 - flat @ flat))
+        direction = rotation.T @ np.append(flat, np.sqrt(1 - flat @ flat))
         turns.append(np.array([-np.arcsin(direction[1]), np.arctan2(direction[0], direction[2])]))
     mean = (turns[0] + turns[1]) / 2
     shared = [mean + np.clip(turn - mean, -0.12, 0.12) for turn in turns]
