@@ -9,6 +9,11 @@ from soaplib.errors import UserError
 from soaplib.synthetic.dataset.shards import Recipe, Shard, begin, finish, write_shard
 
 _TOPIC = "soap-synth"
+# Dask has glibc give memory back at once: each head's arrays would be mapped, and cleared by the system, anew.
+_ALLOCATION = {
+    f"distributed.nanny.pre-spawn-environ.MALLOC_{name}_": 1 << 30
+    for name in ("TRIM_THRESHOLD", "MMAP_THRESHOLD")
+}
 
 
 def write_dataset(
@@ -73,6 +78,7 @@ class _Progress:
 
 @contextlib.contextmanager
 def _client(workers, scheduler):
+    from dask import config
     from distributed import Client, LocalCluster
 
     if scheduler is not None:
@@ -86,15 +92,18 @@ def _client(workers, scheduler):
             yield client
         return
     # One thread each: processes are what keeps cores busy here. A shard is small, so memory needs no watching.
-    cluster = LocalCluster(
-        n_workers=workers,
-        threads_per_worker=1,
-        processes=True,
-        memory_limit=0,
-        dashboard_address=None,
-        silence_logs=logging.CRITICAL,
-    )
-    with cluster, Client(cluster) as client:
+    with (
+        config.set(_ALLOCATION),
+        LocalCluster(
+            n_workers=workers,
+            threads_per_worker=1,
+            processes=True,
+            memory_limit=0,
+            dashboard_address=None,
+            silence_logs=logging.CRITICAL,
+        ) as cluster,
+        Client(cluster) as client,
+    ):
         yield client
 
 
