@@ -8,12 +8,13 @@ import pytest
 from soaplib.errors import UserError
 from soaplib.evaluation import evaluate
 from soaplib.evaluation.evaluate import held_out, summary
-from soaplib.evaluation.fitted import Fitted, fit, outer_faces, posed
+from soaplib.evaluation.fitted import Fitted, fit, posed
 from soaplib.evaluation.measures import UNITS, animation, measure, rig, shape
 from soaplib.evaluation.report import WorstHeads, table
 from soaplib.evaluation.surfaces import chamfer, distances, surface_points, visible_faces
 from soaplib.evaluation.truth import make_truth
 from soaplib.fitting.deform import PROFILES, Level, Schedule
+from soaplib.fitting.energy import seen_faces
 from soaplib.head import load_head
 from soaplib.synthetic.dataset import splits
 from soaplib.synthetic.heads import make_head
@@ -168,7 +169,7 @@ def test_fitting_brings_the_head_nearer_to_the_truth(head, truth, monkeypatch):
     worst = WorstHeads()
     worst.see(truth, fitted, found | {"seed": 1})
     assert worst.sheet.shape == (384, 960, 3) and worst.sheet.std() > 10
-    assert outer_faces(fitted.head).max() < len(fitted.vertices)
+    assert seen_faces(fitted.head).max() < len(fitted.vertices)
 
 
 def test_summary_and_table():

@@ -9,6 +9,7 @@ from soaplib.animation.posing import joint_transforms
 from soaplib.data import HeadPose, Views
 from soaplib.evaluation.truth import Truth
 from soaplib.fitting import deform, moved_views, personal_head, stand
+from soaplib.fitting.energy import seen_faces
 from soaplib.head import HeadModel
 from soaplib.multiview.geometric import posed_vertices
 from soaplib.parts import place_parts
@@ -35,13 +36,7 @@ class Fitted:
     @property
     def faces(self) -> np.ndarray:
         """(F, 3) of what can be seen: the skin without the mouth's inside, and the eyeballs."""
-        return outer_faces(self.head)
-
-
-def outer_faces(head: HeadModel) -> np.ndarray:
-    """Give the triangles (F, 3) of a head model's skin without the mouth's inside, and of its eyeballs."""
-    drawn = head.part_vertices("skin", "left_eye", "right_eye") & (head.region("mouth_cavity") < 0.5)
-    return head.faces[drawn[head.faces].all(1)]
+        return seen_faces(self.head)
 
 
 def fit(truth: Truth, views: Views, head: HeadModel, profile: str = "standard") -> tuple[Truth, Fitted]:

@@ -3,9 +3,10 @@
 import numpy as np
 import torch
 
-from soaplib.evaluation.fitted import Fitted, outer_faces, posed, turns
+from soaplib.evaluation.fitted import Fitted, posed, turns
 from soaplib.evaluation.surfaces import chamfer, nearest_on, visible_faces
 from soaplib.evaluation.truth import Truth, unit_normals
+from soaplib.fitting.energy import seen_faces
 from soaplib.landmarks import OUTER_EYES
 from soaplib.render import render_views, turn
 from soaplib.synthetic.drawing.paint import paint
@@ -59,7 +60,7 @@ def shape(truth: Truth, fitted: Fitted) -> dict[str, float]:
         faces = faces[visible_faces(vertices, faces)]
         return unit * chamfer(vertices, faces, true_vertices, true_faces)
 
-    first = distance(fitted.start, outer_faces(fitted.base))
+    first = distance(fitted.start, seen_faces(fitted.base))
     last = distance(fitted.vertices, fitted.faces)
     true = truth.made.landmarks @ truth.place[:3, :3].T + truth.place[:3, 3]
     off = (fitted.head.landmarks(fitted.vertices) - true) @ front[:2, :3].T
@@ -86,7 +87,7 @@ def animation(truth: Truth, fitted: Fitted) -> dict[str, float]:
         & (true_head.region("eye_sockets") < 0.5)
     )
     places = truth.made.vertices[skin] @ scaled.T + truth.place[:3, 3]
-    faces = outer_faces(fitted.head)
+    faces = seen_faces(fitted.head)
     faces = faces[fitted.head.part_vertices("skin")[faces].all(1)]
     ids, weights = nearest_on(places, fitted.vertices, faces)
     corners = faces[ids]
@@ -131,7 +132,7 @@ def rig(fitted: Fitted) -> dict[str, float]:
     front[:3, :3] = scale * np.diag([1, -1, -1])
     front[:3, 3] = (_SIZE / 2, _SIZE / 2, 0) - front[:3, :3] @ centre
     cameras = np.stack([turn(front, yaw, centre) for yaw in _BLINK_YAWS])
-    faces = outer_faces(head)
+    faces = seen_faces(head)
     of_eye = head.part_vertices("left_eye", "right_eye")[faces].all(1)
     seen = render_views(
         torch.as_tensor(vertices, dtype=torch.float32), torch.as_tensor(faces),

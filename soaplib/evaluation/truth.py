@@ -85,8 +85,7 @@ def make_truth(made: SyntheticHead, head: HeadModel) -> Truth:
     place = _place(made, front, portrait, head, pose)
     scene = _moved(scene, place)
     fitted = posed_vertices(head, pose)
-    skull = (head.region("scalp") > 0.5) | (head.region("face") > 0.5)
-    pivot = (fitted[skull].min(0) + fitted[skull].max(0)) / 2
+    pivot = head.skull_middle(fitted)
     views = view_cameras(pose.camera, pivot)
     scale = VIEW_SIZE / portrait.image.shape[0]
     views[:, :3] *= scale

@@ -65,6 +65,16 @@ class HeadModel(Stored):
             raise KeyError(f"HeadModel.region: no region {name!r}; known: {', '.join(self.region_names)}")
         return self.regions[:, self.region_names.index(name)]
 
+    @property
+    def skull(self) -> np.ndarray:
+        """(V,) bool: scalp and face."""
+        return (self.region("scalp") > 0.5) | (self.region("face") > 0.5)
+
+    def skull_middle(self, vertices: np.ndarray) -> np.ndarray:
+        """Give the middle (3,) of the box about the skull of vertices (V, 3), about which the views turn."""
+        skull = vertices[self.skull]
+        return (skull.min(0) + skull.max(0)) / 2
+
     def expression(self, **weights: float) -> np.ndarray:
         """Give the (E,) coefficients with the named actions set; KeyError for an unknown name."""
         out = np.zeros(len(self.expression_names), np.float32)

@@ -100,8 +100,7 @@ class Frame:
     @classmethod
     def about(cls, head: HeadModel, placed: np.ndarray) -> "Frame":
         """Find the frame of a placed head: half-way across the skull, at the height of the ears."""
-        skull = (head.region("scalp") > 0.5) | (head.region("face") > 0.5)
-        skull = placed[skull & head.part_vertices("skin"), 0]
+        skull = placed[head.skull & head.part_vertices("skin"), 0]
         neck = placed[head.region("neck") > 0.5, :2]
         ears = placed[head.region("ears") > 0.5].mean(0)
         middle = np.array([(skull.min() + skull.max()) / 2, ears[1]])

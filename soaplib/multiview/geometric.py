@@ -33,14 +33,12 @@ def geometric_views(portrait: Portrait, head: HeadModel, pose: HeadPose, size: i
     vertices = binding @ posed
     drawn = fine.part_vertices("skin", "left_eye", "right_eye")
     faces = fine.faces[drawn[fine.faces].all(1)]
-    skull = (fine.region("scalp") > 0.5) | (fine.region("face") > 0.5)
-    pivot = (vertices[skull].min(0) + vertices[skull].max(0)) / 2
-    cameras = view_cameras(pose.camera, pivot)
+    cameras = view_cameras(pose.camera, fine.skull_middle(vertices))
     scale = size / portrait.image.shape[0]
     cameras[:, :3] *= scale  # the three rows are pixels, so they scale together
 
     source = _Source(portrait, vertices, faces, pose.camera)
-    chart = Chart.about(vertices, skull)
+    chart = Chart.about(vertices, fine.skull)
     panorama = _panorama(chart, source, vertices, faces)
     rendering = render_views(
         torch.as_tensor(vertices, dtype=torch.float32), torch.as_tensor(faces), cameras, (size, size),

@@ -46,6 +46,13 @@ def texture(
 
     Source: Laine et al. 2020, section 3.5; see `mipmaps` for the levels.
     """
+    image, uv, outside = checked_texture(image, uv, mode, mip, boundary, steps)
+    levels = mip_levels(uv, image.shape[1:3], steps).numpy() if mip else np.empty((0, 0, 0))
+    return _Texture.apply(image, uv, levels, mode == "bilinear", outside)
+
+
+def checked_texture(image, uv, mode: str, mip: bool, boundary: str, steps):
+    """Return image and uv in their common type, and the boundary's number; see `texture`."""
     checked_tensor("texture", "image", image, "B,H,W,C")
     checked_tensor("texture", "uv", uv, "B,H,W,2")
     if len(image) not in (1, len(uv)) or 0 in image.shape:
@@ -61,9 +68,7 @@ def texture(
     if steps is not None:
         checked_tensor("texture", "steps", steps, ",".join(map(str, uv.shape)) + ",2")
     dtype = common_dtype(image, uv)
-    levels = mip_levels(uv, image.shape[1:3], steps).numpy() if mip else np.empty((0, 0, 0))
-    how = mode == "bilinear", _BOUNDARIES.index(boundary)
-    return _Texture.apply(image.to(dtype), uv.to(dtype), levels, *how)
+    return image.to(dtype), uv.to(dtype), _BOUNDARIES.index(boundary)
 
 
 class _Texture(torch.autograd.Function):

@@ -4,9 +4,7 @@ import torch
 from torch.utils.weak import WeakIdKeyDictionary
 
 from soaplib.render.antialiasing import mesh_edges
-from soaplib.render.kernels import checked_faces, checked_ranges, checked_size, checked_tensor, common_dtype
-
-BOUNDARIES = ("clamp", "wrap", "zero")
+from soaplib.render.kernels import checked_faces, checked_ranges, checked_size, checked_tensor
 
 _known = WeakIdKeyDictionary()
 """What was found out about a tensor of faces, so that a loop does not make the GPU wait for it in every step."""
@@ -82,23 +80,3 @@ def drawable(clip: torch.Tensor, faces: torch.Tensor, cull: bool) -> torch.Tenso
         corners = clip[..., [0, 1, 3]].double()[:, faces.long()]
         seen = seen & (torch.linalg.det(corners) > 0)
     return seen
-
-
-def checked_texture(image, uv, mode: str, mip: bool, boundary: str, steps):
-    """Return image and uv in their common type, and the boundary's number; see `soaplib.render.texturing.texture`."""
-    checked_tensor("texture", "image", image, "B,H,W,C")
-    checked_tensor("texture", "uv", uv, "B,H,W,2")
-    if len(image) not in (1, len(uv)) or 0 in image.shape:
-        raise ValueError(
-            f"texture: image must have batch 1 or {len(uv)} as uv and no empty axis, got {tuple(image.shape)}"
-        )
-    if mode not in ("bilinear", "nearest"):
-        raise ValueError(f'texture: mode must be "bilinear" or "nearest", got {mode!r}')
-    if boundary not in BOUNDARIES:
-        raise ValueError(f"texture: boundary must be one of {', '.join(BOUNDARIES)}, got {boundary!r}")
-    if mip and mode != "bilinear":
-        raise ValueError(f'texture: mip needs mode "bilinear", got {mode!r}')
-    if steps is not None:
-        checked_tensor("texture", "steps", steps, ",".join(map(str, uv.shape)) + ",2")
-    dtype = common_dtype(image, uv)
-    return image.to(dtype), uv.to(dtype), BOUNDARIES.index(boundary)

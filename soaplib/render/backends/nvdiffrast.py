@@ -13,10 +13,10 @@ import torch
 from soaplib.render.backends.device import (
     checked_layers,
     checked_meshes,
-    checked_texture,
     device_faces,
     drawable,
 )
+from soaplib.render.texturing import checked_texture
 
 
 def rasterize(clip, faces, size, cull=False, ranges=None):

@@ -74,8 +74,7 @@ def make_cameras(turned: Turn, head: HeadModel, posed: np.ndarray, drawn: np.nda
     The picture is cut below the chin (SOAP's `shoulder_size`), the box about the rest is made square and gets a border
     of 10 % of its side; the views turn about the vertical axis through the middle of the skull.
     """
-    skull = (head.region("scalp") > 0.5) | (head.region("face") > 0.5)
-    pivot = ((posed[skull].min(0) + posed[skull].max(0)) / 2).astype(np.float64)
+    pivot = head.skull_middle(posed).astype(np.float64)
     landmarks = head.landmarks(posed).astype(np.float64)
     rotation = turned.rotation()
 

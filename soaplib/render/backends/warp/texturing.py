@@ -6,7 +6,6 @@ from typing import Any
 import torch
 import warp as wp
 
-from soaplib.render.backends.device import checked_texture
 from soaplib.render.backends.warp.sums import (
     OPTIONS,
     add_term,
@@ -16,6 +15,7 @@ from soaplib.render.backends.warp.sums import (
     summed,
 )
 from soaplib.render.mipmaps import mip_levels
+from soaplib.render.texturing import checked_texture
 
 wp.set_module_options(OPTIONS)
 
