@@ -9,10 +9,9 @@ from soaplib.head import HeadModel, subdivide
 from soaplib.head.cover import behind_regions
 from soaplib.head.swell import swell
 from soaplib.multiview.panorama import Chart, complete
-from soaplib.render import camera_rotation, project, render_views, turn, vertex_normals
+from soaplib.multiview.source import Source, bilinear, nearest, resized
+from soaplib.render import project, render_views, turn
 
-# Cosines of the viewing angle: above the first the portrait is taken as it is, below the second not at all.
-_SURE, _UNSURE = 0.45, 0.2
 _FEATURES = [REGIONS.index(name) for name in ("brows", "eyes", "irises", "lips", "mouth")]
 
 
@@ -37,7 +36,7 @@ def geometric_views(portrait: Portrait, head: HeadModel, pose: HeadPose, size: i
     scale = size / portrait.image.shape[0]
     cameras[:, :3] *= scale  # the three rows are pixels, so they scale together
 
-    source = _Source(portrait, vertices, faces, pose.camera)
+    source = Source(portrait, vertices, faces, pose.camera)
     chart = Chart.about(vertices, fine.skull)
     panorama = _panorama(chart, source, vertices, faces)
     rendering = render_views(
@@ -51,12 +50,12 @@ def geometric_views(portrait: Portrait, head: HeadModel, pose: HeadPose, size: i
         inside = masks[i] > 0.02
         at = rendering.attributes[i].numpy()[inside] / masks[i][inside][:, None]
         colours, sure = source.look(at[:, :3], at[:, 3:])
-        behind = _bilinear(panorama, chart.pixels(at[:, :3]))
+        behind = bilinear(panorama, chart.pixels(at[:, :3]))
         mixed = sure[:, None] * colours + (1 - sure[:, None]) * behind
         images[i][inside] = masks[i][inside][:, None] * mixed + 1 - masks[i][inside][:, None]
-    images[0] = _resized(portrait.image * portrait.matte[..., None] + 1 - portrait.matte[..., None], size)
+    images[0] = resized(portrait.image * portrait.matte[..., None] + 1 - portrait.matte[..., None], size)
     normals[0] = _to_matte(normals[0], masks[0])
-    masks[0] = _resized(portrait.matte, size)
+    masks[0] = resized(portrait.matte, size)
     length = np.linalg.norm(normals, axis=-1, keepdims=True)
     normals = np.where(length > 1e-3, normals / np.maximum(length, 1e-3), 0) * (masks[..., None] > 0.02)
     return Views(
@@ -72,38 +71,6 @@ def posed_vertices(head: HeadModel, pose: HeadPose) -> np.ndarray:
     return head.tensors().forward(*as_tensor)[0][0].double().numpy()
 
 
-class _Source:
-    """The portrait as a texture on the swollen head: which points it sees, how well, in which colour."""
-
-    def __init__(self, portrait, vertices, faces, camera):
-        self.portrait, self.camera = portrait, camera
-        self.rotation = camera_rotation(camera)
-        self.normals = vertex_normals(torch.as_tensor(vertices), torch.as_tensor(faces)).numpy()
-        size = portrait.image.shape[:2]
-        view = render_views(
-            torch.as_tensor(vertices, dtype=torch.float32), torch.as_tensor(faces),
-            torch.as_tensor(camera, dtype=torch.float32), size,
-        )  # fmt: skip
-        depth = np.where(view.face_ids[0].numpy() >= 0, view.depth[0].numpy(), np.inf)
-        depth = scipy.ndimage.grey_dilation(
-            depth, 3
-        )  # the farther one wherever a pixel straddles two surfaces
-        self.depth = np.where(np.isfinite(depth), depth, -1e9)
-        self.margin = 0.006 * np.linalg.norm(camera[0, :3])
-        solid = portrait.matte > 0.9
-        self.edge = np.clip(scipy.ndimage.distance_transform_edt(solid) / 5 - 0.4, 0, 1)
-
-    def look(self, points, normals):
-        """Give colours (N, 3) and how sure (N,) they are for points and normals (N, 3) on the surface."""
-        seen = points @ self.camera[:3, :3].T + self.camera[:3, 3]
-        cosine = (normals @ self.rotation.T)[:, 2] / np.maximum(np.linalg.norm(normals, axis=1), 1e-9)
-        at = seen[:, :2]
-        hidden = seen[:, 2] > _nearest(self.depth, at) + self.margin
-        sure = np.clip((cosine - _UNSURE) / (_SURE - _UNSURE), 0, 1)
-        sure = sure * sure * (3 - 2 * sure) * _bilinear(self.edge[..., None], at)[:, 0] * ~hidden
-        return _bilinear(self.portrait.image, at), sure
-
-
 def _panorama(chart, source, vertices, faces):
     """Colours all round: the portrait's where it is sure, completed elsewhere."""
     values, covered = chart.positions(vertices, faces, np.column_stack([vertices, source.normals]))
@@ -115,8 +82,8 @@ def _panorama(chart, source, vertices, faces):
     regions = source.portrait.regions
     far = behind_regions(regions, source.portrait.matte)
     toward = (flat[:, 3:] @ source.rotation.T)[:, 2].reshape(known.shape)
-    near_labels = _nearest(_filled(regions), pixels).reshape(known.shape)
-    labels = np.where(toward > -0.15, near_labels, _nearest(_filled(far), pixels).reshape(known.shape))
+    near_labels = nearest(_filled(regions), pixels).reshape(known.shape)
+    labels = np.where(toward > -0.15, near_labels, nearest(_filled(far), pixels).reshape(known.shape))
     labels = np.where(np.isin(labels, _FEATURES), REGIONS.index("skin"), labels)
     labels = _filled(np.where(covered, labels, 0))  # the map's upper rim, past the crown, is no surface
     featureless = known & ~np.isin(near_labels, _FEATURES)
@@ -128,32 +95,6 @@ def _filled(labels):
     """Give each unlabelled pixel its nearest label."""
     at = scipy.ndimage.distance_transform_edt(labels == 0, return_distances=False, return_indices=True)
     return labels[tuple(at)]
-
-
-def _nearest(image, at):
-    x = np.clip(at[:, 0].astype(int), 0, image.shape[1] - 1)
-    y = np.clip(at[:, 1].astype(int), 0, image.shape[0] - 1)
-    return image[y, x]
-
-
-def _bilinear(image, at):
-    """Sample (H, W, C) at pixels (N, 2) whose centres lie at +0.5."""
-    x = np.clip(at[:, 0] - 0.5, 0, image.shape[1] - 1.001)
-    y = np.clip(at[:, 1] - 0.5, 0, image.shape[0] - 1.001)
-    c, r = x.astype(int), y.astype(int)
-    u, v = (x - c)[:, None], (y - r)[:, None]
-    top = image[r, c] * (1 - u) + image[r, c + 1] * u
-    return top * (1 - v) + (image[r + 1, c] * (1 - u) + image[r + 1, c + 1] * u) * v
-
-
-def _resized(image, size):
-    import cv2
-
-    if image.shape[0] == size:
-        return image
-    return cv2.resize(
-        image, (size, size), interpolation=cv2.INTER_AREA if size < image.shape[0] else cv2.INTER_CUBIC
-    )
 
 
 def _to_matte(normals, mask):
