@@ -37,7 +37,8 @@ def fit_head(portrait: Portrait, head: HeadModel) -> HeadPose:
     Gauss-Newton on x = s (R M(beta, psi))_xy + t: each step solves one bounded linear least-squares problem in
     the shape (standard normal prior, and a skull about 1.27 times as long as broad), the expression (0 to 1, shrunk
     towards 0) and the camera (rotation, log scale, shift), with Huber weights on the landmarks. The gaze
-    follows from the irises afterwards, as a turn of the eye joints. Gaze actions stay 0: the joints say it. 14 steps, about 0.2 s on one core.
+    follows from the irises afterwards, as a turn of the eye joints. Gaze actions stay 0: the joints say it. 14 steps,
+    about 0.2 s on one core.
     """
     weights = _landmark_weights(portrait)
     targets = portrait.landmarks.astype(np.float64)
