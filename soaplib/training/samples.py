@@ -147,11 +147,10 @@ def landmark_error(landmarks: np.ndarray, rng: np.random.Generator) -> np.ndarra
 
 def _blurred_matte(alpha, rng):
     """Make a matte as soft as real ones are, and mostly a little too small."""
-    sigma = rng.uniform(0.3, 1.6)
-    middle = rng.uniform(0.4, 0.75)
-    gain = rng.uniform(0.7, 1.0) / max(sigma, 0.5)
-    soft = cv2.GaussianBlur(alpha, (0, 0), sigma)
-    return np.clip((soft - middle) * gain * 2 + 0.5, 0, 1) * (alpha > 0)
+    soft = cv2.GaussianBlur(alpha, (0, 0), rng.uniform(0.3, 1.6))
+    low = rng.uniform(0.05, 0.55)  # what becomes 0; all that is surely inside stays 1
+    high = rng.uniform(max(low + 0.25, 0.7), 0.96)
+    return np.clip((soft - low) / (high - low), 0, 1) * (alpha > 0)
 
 
 def _place(landmarks, front, head, pose: HeadPose):
