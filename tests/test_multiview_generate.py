@@ -9,7 +9,7 @@ from made_up_portrait import made_up_portrait
 from soaplib.errors import UserError
 from soaplib.head import load_head
 from soaplib.multiview import GENERATORS, generate
-from soaplib.multiview.unique3d.loading import ENVIRONMENT
+from soaplib.multiview.unique3d.loading import VARIABLE
 
 
 @pytest.fixture(scope="module")
@@ -46,7 +46,7 @@ def test_an_unknown_generator_is_named(head, made):
 def test_no_published_weights_is_said_in_one_sentence(head, made, monkeypatch, tmp_path):
     import huggingface_hub.constants
 
-    monkeypatch.setenv(ENVIRONMENT, str(tmp_path))
+    monkeypatch.setenv(VARIABLE, str(tmp_path))
     monkeypatch.setattr(huggingface_hub.constants, "HF_HUB_CACHE", str(tmp_path / "hub"))
     with pytest.raises(
         UserError, match=r"put the model .*head-mvimage-diffuser .*into .*head-mvimage-diffuser"

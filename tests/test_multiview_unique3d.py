@@ -174,7 +174,6 @@ def test_the_file_tells_what_it_holds(folders):
     for kind, folder in folders.items():
         held = load_file(folder / UNET_FILE)
         assert found[kind].shapes == {name: tuple(value.shape) for name, value in held.items()}
-        assert found[kind].parameters == sum(value.numel() for value in held.values())
 
 
 @pytest.mark.parametrize(("config", "n_views"), [({"n_views": 4}, 4), ({}, 6), ({"n_view": 4}, 4)])
@@ -222,6 +221,27 @@ def test_shards_and_variants(folders, tmp_path, views_unet, inputs):
     unet = load_soap_pipeline(folder).unet
     assert unet.dtype == torch.float32
     torch.testing.assert_close(run(unet, *inputs), expected, rtol=0.1, atol=0.02)
+
+
+def test_files_of_the_time_load_too(folders, tmp_path):
+    """Autoencoders of 2022 call their attention's layers query, key, value and proj_attn; CLIP's list its positions."""
+    folder = copy(folders["views"], tmp_path)
+    old = {"to_q": "query", "to_k": "key", "to_v": "value", "to_out.0": "proj_attn"}
+    path, tensors = folder / "vae/diffusion_pytorch_model.safetensors", {}
+    for name, value in load_file(folder / "vae/diffusion_pytorch_model.safetensors").items():
+        for new, then in old.items():
+            name = name.replace(f"attentions.0.{new}.", f"attentions.0.{then}.")
+        tensors[name] = value
+    assert "encoder.mid_block.attentions.0.proj_attn.weight" in tensors
+    save_file(tensors, path, metadata={"format": "pt"})
+    path = folder / "image_encoder/model.safetensors"
+    positions = {"vision_model.embeddings.position_ids": torch.arange(5)[None]}
+    save_file(load_file(path) | positions, path, metadata={"format": "pt"})
+    found, expected = load_soap_pipeline(folder), load_soap_pipeline(folders["views"])
+    for name in ("vae", "image_encoder"):
+        state = getattr(expected, name).state_dict()
+        for key, value in getattr(found, name).state_dict().items():
+            assert torch.equal(value, state[key]), key
 
 
 def test_all_comes_in_one_precision(folders):
@@ -289,6 +309,11 @@ def spoil_encoder(folder):
     save_file(tensors, path, metadata={"format": "pt"})
 
 
+def spoil_views(folder):
+    path = folder / "unet/config.json"
+    path.write_text(json.dumps(json.loads(path.read_text()) | {"n_views": "six"}))
+
+
 def spoil_scheduler(folder):
     (folder / "scheduler/scheduler_config.json").write_text('{"_class_name": "UNet2DConditionModel"}')
 
@@ -308,6 +333,7 @@ def spoil_scheduler(folder):
         (spoil_layout, "expected a tensor conv_in.weight"),
         (spoil_channels, "takes 4 channels, expected 8"),
         (spoil_encoder, "lack 1 tensors, such as visual_projection.weight"),
+        (spoil_views, "says n_views is 'six', expected a number"),
         (spoil_scheduler, "names a scheduler 'UNet2DConditionModel' which diffusers lacks"),
     ],
 )
@@ -337,7 +363,7 @@ def nowhere(tmp_path, monkeypatch):
     import huggingface_hub.constants
     import platformdirs
 
-    monkeypatch.delenv(loading.ENVIRONMENT, raising=False)
+    monkeypatch.delenv(loading.VARIABLE, raising=False)
     monkeypatch.setattr(platformdirs, "user_data_dir", lambda name: str(tmp_path / "data" / name))
     monkeypatch.setattr(huggingface_hub.constants, "HF_HUB_CACHE", str(tmp_path / "hub"))
     return tmp_path
@@ -346,8 +372,8 @@ def nowhere(tmp_path, monkeypatch):
 def test_without_weights_the_error_says_what_to_put_where(nowhere):
     with pytest.raises(UserError) as caught:
         find_weights("normal")
-    expected = nowhere / "data/soaplib/weights/head-mvnormal-diffuser"
-    for word in ("Luffuly/head-mvnormal-diffuser", str(expected), "SOAPLIB_WEIGHTS"):
+    expected = nowhere / "data/soaplib/unique3d/head-mvnormal-diffuser"
+    for word in ("Luffuly/head-mvnormal-diffuser", str(expected), "SOAP_UNIQUE3D"):
         assert word in str(caught.value)
     with pytest.raises(UserError, match=r"No folder .*give the folder"):
         load_soap_pipeline(nowhere / "none")
@@ -362,12 +388,12 @@ def test_weights_are_found_where_they_belong(nowhere, monkeypatch):
     (cached / "refs").mkdir()
     (cached / "refs/main").write_text("0" * 40)
     assert find_weights("image") == snapshot
-    own = nowhere / "data/soaplib/weights/head-mvimage-diffuser"
+    own = nowhere / "data/soaplib/unique3d/head-mvimage-diffuser"
     own.mkdir(parents=True)
     assert find_weights("image") == own
     named = nowhere / "named"
     (named / "head-mvimage-diffuser").mkdir(parents=True)
-    monkeypatch.setenv("SOAPLIB_WEIGHTS", str(named))
+    monkeypatch.setenv("SOAP_UNIQUE3D", str(named))
     assert weights_folder() == named
     assert find_weights("image") == named / "head-mvimage-diffuser"
 

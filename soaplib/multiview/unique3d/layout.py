@@ -2,7 +2,6 @@
 
 import dataclasses
 import json
-import math
 import pathlib
 
 from soaplib.errors import UserError
@@ -28,11 +27,6 @@ class Layout:
     variant: str | None
     shapes: dict[str, tuple[int, ...]]
 
-    @property
-    def parameters(self) -> int:
-        """How many numbers the file holds."""
-        return sum(math.prod(shape) for shape in self.shapes.values())
-
 
 def detect(folder: pathlib.Path) -> Layout:
     """Tell what the UNet in `folder` (with its config.json and .safetensors, whole or in shards) is.
@@ -41,14 +35,16 @@ def detect(folder: pathlib.Path) -> Layout:
     """
     config = read_json(folder / "config.json")
     shapes, variant = read_shapes(folder)
-    if "conv_in.weight" not in shapes:
+    if len(shapes.get("conv_in.weight", ())) != 4:
         raise UserError(
-            f"{folder} holds no UNet of Stable Diffusion's layout: expected a tensor conv_in.weight, found "
-            f"{len(shapes)} others such as {min(shapes, default='none')}; give the folder of a published model."
+            f"{folder} holds no UNet of Stable Diffusion's layout: expected a tensor conv_in.weight of four "
+            f"dimensions among its {len(shapes)}, such as {min(shapes, default='none')}; give a published model."
         )
     channels = shapes["conv_in.weight"][1]
     labels = shapes.get("class_embedding.weight", (0,))[0]
-    n_views = int(config.get("n_views", config.get("n_view", DEFAULT_VIEWS)))
+    n_views = config.get("n_views", config.get("n_view", DEFAULT_VIEWS))
+    if not isinstance(n_views, int) or n_views < 1:
+        raise UserError(f"{folder / 'config.json'} says n_views is {n_views!r}, expected a number from 1.")
     if any(
         name.startswith("ref_unet.") or ".attn1.processor.crosspond_attention." in name for name in shapes
     ):

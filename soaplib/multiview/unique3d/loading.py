@@ -2,8 +2,8 @@
 
 Where the weights belong (`find_weights` looks in this order):
 
-1. the folder that the environment variable SOAPLIB_WEIGHTS names,
-2. `weights/` in the user's data folder of soaplib (`weights_folder` says where; on Linux ~/.local/share/soaplib),
+1. the folder that the environment variable SOAP_UNIQUE3D names,
+2. `unique3d` in the user's data folder of soaplib (on Linux ~/.local/share/soaplib/unique3d),
 3. the Hugging Face Hub's cache on this machine.
 
 In the first two, one folder per model: `head-mvimage-diffuser` (D_r) and `head-mvnormal-diffuser` (D_n), as they are
@@ -19,16 +19,18 @@ from soaplib.errors import UserError
 from soaplib.multiview.unique3d.layout import Layout, detect, missing_weights, read_json
 
 REPOSITORIES = {"image": "Luffuly/head-mvimage-diffuser", "normal": "Luffuly/head-mvnormal-diffuser"}
-ENVIRONMENT = "SOAPLIB_WEIGHTS"
+VARIABLE = "SOAP_UNIQUE3D"
 COMPONENTS = ("unet", "vae", "image_encoder", "feature_extractor", "scheduler")
 
 
 def weights_folder() -> pathlib.Path:
-    """Give the folder for weights that the user has: SOAPLIB_WEIGHTS, or `weights` in the user's data folder."""
+    """Give the folder for weights that the user has, whether it is there or not; see the head of this module."""
     import platformdirs
 
-    named = os.environ.get(ENVIRONMENT)
-    return pathlib.Path(named) if named else pathlib.Path(platformdirs.user_data_dir("soaplib")) / "weights"
+    named = os.environ.get(VARIABLE)
+    if named:
+        return pathlib.Path(named).expanduser()
+    return pathlib.Path(platformdirs.user_data_dir("soaplib")) / "unique3d"
 
 
 def find_weights(kind: str) -> pathlib.Path:
@@ -44,7 +46,7 @@ def find_weights(kind: str) -> pathlib.Path:
     if cached is None:
         raise UserError(
             f"The generator unique3d needs SOAP's published weights, and found none: put the model {repository} of "
-            f"the Hugging Face Hub into {here}, or name the folder that holds it in {ENVIRONMENT}."
+            f"the Hugging Face Hub into {here}, or name the folder that holds it in {VARIABLE}."
         )
     return cached
 

@@ -15,7 +15,8 @@ from soaplib.render import camera_rotation
 
 _BACKGROUND = 20 / 255  # summed over the channels; SOAP's process.py
 _ISLAND = 0.05  # of the largest piece of a view; what is smaller is no head
-_FINE = 4  # times as many pixels, before outlines are drawn
+_RIM = 2  # pixels over which the networks mix the head with the background
+_SEEN = 0.02  # masks below are nothing, as in all generators
 
 
 def unique3d_views(
@@ -34,8 +35,9 @@ def unique3d_views(
     """Make six views (see `soaplib.multiview.generate`) by D_r, the portrait to RGB, and D_n, each view to its normals.
 
     View 0 is the portrait itself, for D_n as well; the outlines of the others are those of their normals, which stand
-    on a background of one colour. The views turn about the vertical axis through the middle of the picture, at the
-    depth of the skull's middle; the networks tell no depth, and the fitting moves the head to where they show it.
+    on a background of one colour. All is upsampled at the end (`soaplib.multiview.compact.upsample`). The views turn
+    about the vertical axis through the middle of the picture, at the depth of the skull's middle: the networks tell no
+    depth, and the fitting moves the head to where they show it.
 
     weights: None for those this machine has (`soaplib.multiview.unique3d.loading.find_weights`), a folder which holds
     both models under their published names, or the pair (D_r, D_n) of folders or names on the Hub. steps, guidance,
@@ -45,6 +47,8 @@ def unique3d_views(
 
     Raises UserError where weights are missing or damaged, have other than six views, or a view comes out empty.
     """
+    from soaplib.multiview.compact.upsample import upsample_views
+
     rgb_weights, normal_weights = _pair(weights)
     on_white = portrait.image * portrait.matte[..., None] + 1 - portrait.matte[..., None]
     settings = {
@@ -56,25 +60,21 @@ def unique3d_views(
         raise UserError(
             f"{rgb_weights} draws {len(images)} views, expected SOAP's 6: give the weights of D_r."
         )
-    images = _enlarged(images)
-    images[0] = _resized(on_white, images.shape[1])
-    pictures = _drawn(normal_weights, "normal", list(images), settings)
-    masks = np.stack([outline(picture, 2 * _FINE, view) for view, picture in enumerate(_enlarged(pictures))])
-    normals = np.stack([_normals(*pair, size) for pair in zip(pictures, masks, strict=True)])
-    masks = np.stack([_resized(mask, size) for mask in masks])
-    images = np.stack([_resized(image, size) for image in images])
-    images, masks[0] = np.where(masks[..., None] > 0, images, 1), _resized(portrait.matte, size)
-    images[0] = _resized(on_white, size)
-    return Views(
-        np.clip(images, 0, 1).astype(np.float32),
-        (normals * (masks[..., None] > 0.02)).astype(np.float32),
-        np.clip(masks, 0, 1).astype(np.float32),
-        _cameras(portrait, head, pose, size),
-        "unique3d",
-    )
+    images[0] = _resized(on_white, resolution)
+    # SOAP upsamples before D_n, too, which has no effect: D_n takes its pictures at this size.
+    pictures = _drawn(normal_weights, "normal", [on_white, *images[1:]], settings)
+    masks = np.stack([outline(picture, view=view) for view, picture in enumerate(pictures)])
+    normals = np.stack([_normals(*pair) for pair in zip(pictures, masks, strict=True)])
+    masks[0] = _resized(portrait.matte, resolution)
+    front = np.clip(_resized(on_white, size), 0, 1), np.clip(_resized(portrait.matte, size), 0, 1)
+    images, masks, normals = upsample_views(images, masks, normals, size / resolution, front=front)
+    images, masks = np.where(masks[..., None] > 0, images, 1).astype(np.float32), masks.astype(np.float32)
+    images[0], masks[0] = front
+    normals = (normals * (masks[..., None] > _SEEN)).astype(np.float32)
+    return Views(images, normals, masks, _cameras(portrait, head, pose, size), "unique3d")
 
 
-def outline(picture: np.ndarray, rim: int = 1, view: int = 0) -> np.ndarray:
+def outline(picture: np.ndarray, rim: float = _RIM, view: int = 0) -> np.ndarray:
     """Give the (H, W) float32 share of each pixel that stands out from the background in a picture of normals.
 
     The background's colour is that of the upper corners, which no head reaches; what differs from it by more than
@@ -127,31 +127,23 @@ def _drawn(weights, kind, pictures, settings):
     return pipeline(pictures, **drawing, generator=torch.Generator().manual_seed(settings["seed"])).images
 
 
-def _enlarged(pictures):
-    """Four times as many pixels along each side, by Lanczos' filter."""
-    side = _FINE * pictures.shape[1]
-    return np.stack([_resized(picture, side) for picture in pictures])
-
-
 def _resized(picture, size):
     if len(picture) == size:
         return picture
-    shrinks = size < len(picture)
-    method = cv2.INTER_AREA if shrinks else cv2.INTER_LANCZOS4
-    return np.clip(cv2.resize(picture, (size, size), interpolation=method), 0, 1)
+    return cv2.resize(
+        picture, (size, size), interpolation=cv2.INTER_AREA if size < len(picture) else cv2.INTER_CUBIC
+    )
 
 
-def _normals(picture, mask, size):
-    """Unit vectors (size, size, 3) of a picture of normals, those of the mask's inner rim carried on past it.
+def _normals(picture, mask):
+    """Unit vectors (H, W, 3) of a picture of normals; none that is mixed with the background is kept.
 
-    Vectors are interpolated, not colours, and none that is mixed with the background takes part.
+    On and past the edge they are those of the nearest pixel inside.
     """
-    small = cv2.resize(mask, picture.shape[1::-1], interpolation=cv2.INTER_AREA)
-    inner = small > 0.99
-    inner = inner if inner.any() else small > 0
+    inner = mask > 0.99
+    inner = inner if inner.any() else mask > 0
     at = scipy.ndimage.distance_transform_edt(~inner, return_distances=False, return_indices=True)
-    vectors = (2 * picture - 1)[tuple(at)].astype(np.float32)
-    vectors = cv2.resize(vectors, (size, size), interpolation=cv2.INTER_LINEAR)
+    vectors = (2 * picture - 1)[tuple(at)]
     return vectors / np.maximum(np.linalg.norm(vectors, axis=-1, keepdims=True), 1e-6)
 
 
