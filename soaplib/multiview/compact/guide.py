@@ -38,6 +38,8 @@ _WORK = 256  # pixels of a side of the portrait that is laid on the shell
 _REACH = 0.22  # metres from the skull's middle at which a place is 1
 _FEATURES = [REGIONS.index(name) for name in ("brows", "eyes", "irises", "lips", "mouth")]
 _CLOTHES = REGIONS.index("clothes")
+_OTHER_SIDE = {f"{a}_{part}": f"{b}_{part}" for a, b in (("left", "right"), ("right", "left"))
+               for part in ("eye", "lashes")}  # fmt: skip
 _FACING = -0.15  # cosine above which a vertex bears the label that the picture shows, not that guessed behind
 _SPREAD, _PULL = 1.0, 2e-3  # how far a colour spreads over the shell, and what pulls it to its kind's mean
 _SOFTENED = 3  # rounds of averaging over neighbours between hair, skin and cloth
@@ -142,14 +144,10 @@ def _at_work_size(portrait, camera):
 
 def _twins(head):
     """Give each vertex (V,) the one on the other side of the head."""
+    names = list(head.part_names)
+    other = np.array([names.index(_OTHER_SIDE.get(name, name)) for name in names])
     tree = scipy.spatial.cKDTree(np.column_stack([head.template, head.part]))
-    return tree.query(np.column_stack([head.template * (-1, 1, 1), _swapped_eyes(head)]))[1]
-
-
-def _swapped_eyes(head):
-    left, right = (head.part_names.index(name) for name in ("left_eye", "right_eye"))
-    part = head.part.astype(int)
-    return np.where(part == left, right, np.where(part == right, left, part))
+    return tree.query(np.column_stack([head.template * (-1, 1, 1), other[head.part]]))[1]
 
 
 def _guess(source, vertices, faces, twin):
