@@ -1,6 +1,7 @@
 """How good generated views are: against the true ones, and against each other."""
 
 import numpy as np
+import scipy.ndimage
 import torch
 
 from soaplib.data import Views
@@ -101,9 +102,10 @@ def agreement(images, masks, positions, true_masks, cameras) -> float:
         nearest = np.where(solid[k], surface, -np.inf)
         column, row = (np.clip(at[:, j].astype(int), 0, size - 1) for j in (0, 1))
         inside = ((at > 0) & (at < size)).all(1)
-        visible = (
-            inside & known & (depth <= nearest[row, column] + _SLACK * size) & (masks[k][row, column] > 0.99)
-        )
+        whole = scipy.ndimage.binary_erosion(
+            solid[k] & (masks[k] > 0.99), np.ones((3, 3))
+        )  # no background mixed in
+        visible = inside & known & whole[row, column] & (depth <= nearest[row, column] + _SLACK * size)
         values.append(_sampled(images[k], at[visible]))
         wanted.append(front[visible])
     return psnr(np.concatenate(values), np.concatenate(wanted))
