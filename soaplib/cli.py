@@ -88,11 +88,20 @@ def _parser() -> argparse.ArgumentParser:
     evaluate = commands.add_parser(
         "evaluate", help="measure the fit on heads whose truth is known", description=_evaluate.__doc__
     )
-    evaluate.add_argument("--heads", type=int, default=40, metavar="N", help="how many heads [40]")
+    evaluate.add_argument(
+        "--suite", choices=("synthetic", "references"), default="synthetic",
+        help="synthetic: heads made from numbers; references: GLB heads of your own [synthetic]",
+    )  # fmt: skip
+    evaluate.add_argument(
+        "--references", type=pathlib.Path, metavar="FOLDER",
+        help="for the suite references: a folder of GLB heads that stand upright and look along +Z",
+    )  # fmt: skip
+    evaluate.add_argument("--heads", type=int, default=40, metavar="N", help="how many heads at most [40]")
     evaluate.add_argument(
         "--views", choices=("oracle", "generated"), default="oracle",
         help="oracle: the true six views; generated: those made of the portrait [oracle]",
     )  # fmt: skip
+    evaluate.add_argument("--generator", default="auto", metavar="NAME", help="of generated views [auto]")
     evaluate.add_argument("--profile", default="standard", choices=("standard", "draft"), help="[standard]")
     evaluate.add_argument("--json", type=pathlib.Path, metavar="FILE", help="write all figures here")
     evaluate.add_argument(
@@ -236,34 +245,61 @@ def _bench(options) -> int:
 
 
 def _evaluate(options) -> int:
-    """Fit synthetic heads of people whom no training sees, all styles, and compare shape, motion and rig with what
-    is true of them: mean, median and 90th percentile of each metric."""
+    """Fit heads whose truth is known and measure how far off the fits are: shape, motion and rig, as mean, median and
+    90th percentile of each metric. Synthetic heads are of people whom no training sees, in all styles; references are
+    your own. A head that cannot be fitted is told, and the rest goes on; --json is kept up to date after each head."""
     from tqdm import tqdm
 
-    from soaplib.evaluation import evaluate
+    from soaplib.evaluation import Watch, evaluate
     from soaplib.evaluation.report import WorstHeads, table
+    from soaplib.storage import write_json
 
     for path in (options.json, options.sheet):
         if path is not None and not path.absolute().parent.is_dir():
             raise UserError(
                 f"There is no folder {path.absolute().parent} to write {path.name} into; make it first."
             )
-    worst = WorstHeads()
-    with tqdm(total=options.heads, unit="head") as bar:
+    if options.references is not None and options.suite != "references":
+        raise UserError("--references goes with --suite references; give both, or neither.")
+    worst, results = WorstHeads(), []
 
-        def watch(truth, fitted, row):
+    class Told(Watch):
+        def measured(self, truth, fitted, row):
             worst.see(truth, fitted, row)
+
+        def failed(self, name, reason):
+            tqdm.write(f"soap: head {name}: {reason}", sys.stderr)
+
+        def so_far(self, result):
+            results[:] = [result]
+            if options.json is not None:
+                write_json(options.json, result)
+            if options.sheet is not None and result["heads"]:
+                _write_picture(options.sheet, worst.sheet)
             bar.update()
 
-        result = evaluate(options.heads, options.views, options.profile, watch=watch)
-    if options.json is not None:
-        options.json.write_text(json.dumps(result, indent=1))
-    if options.sheet is not None:
-        from PIL import Image
-
-        Image.fromarray(worst.sheet).save(options.sheet)
+    try:
+        with tqdm(total=options.heads, unit="head") as bar:
+            evaluate(
+                options.heads, options.views, options.profile, options.generator,
+                suite=options.suite, references=options.references, watch=Told(),
+            )  # fmt: skip
+    except KeyboardInterrupt:
+        print("soap: interrupted; this is of the heads that were finished.", file=sys.stderr)
+        print(*map(table, results), sep="")
+        return 130
+    (result,) = results
     print(table(result))
-    return 0
+    return 0 if result["heads"] and not any(one["defect"] for one in result["failed"]) else 1
+
+
+def _write_picture(path, picture) -> None:
+    """Write a picture aside first and then rename it."""
+    from PIL import Image
+
+    aside = path.with_name(f".{path.name}.part")
+    Image.fromarray(picture).save(aside, Image.registered_extensions().get(path.suffix.lower(), "PNG"))
+    os.replace(aside, path)
 
 
 def _synth(options) -> int:

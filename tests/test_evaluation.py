@@ -167,15 +167,15 @@ def test_fitting_brings_the_head_nearer_to_the_truth(head, truth, monkeypatch):
     assert found["iou"] > 0.85 and found["normals"] < 30
     assert found["seconds"] > 0
     worst = WorstHeads()
-    worst.see(truth, fitted, found | {"seed": 1})
-    assert worst.sheet.shape == (384, 960, 3) and worst.sheet.std() > 10
+    worst.see(truth, fitted, found | {"name": "1"})
+    assert worst.sheet.shape == (410, 960, 3) and worst.sheet.std() > 10
     assert seen_faces(fitted.head).max() < len(fitted.vertices)
 
 
 def test_summary_and_table():
     values = summary([1.0, 2.0, 3.0, 10.0], "mm")
     assert values == {"mean": 4.0, "median": 2.5, "p90": pytest.approx(7.9), "unit": "mm"}
-    text = table({"metrics": {"chamfer": values}})
+    text = table({"heads": 4, "metrics": {"chamfer": values}})
     assert "chamfer" in text and "2.500" in text and "mm" in text
 
 

@@ -1,5 +1,5 @@
 """Heads of known truth against what the stages make of their portraits."""
 
-from soaplib.evaluation.evaluate import evaluate
+from soaplib.evaluation.evaluate import Watch, evaluate
 
-__all__ = ["evaluate"]
+__all__ = ["Watch", "evaluate"]
