@@ -2,6 +2,7 @@
 
 import subprocess
 import sys
+import types
 
 import pytest
 from made_up_portrait import made_up_portrait
@@ -35,7 +36,21 @@ def test_auto_is_the_best(monkeypatch):
     module = sys.modules["soaplib.multiview.generate"]
     assert module.BEST in GENERATORS and module.BEST != "auto"
     monkeypatch.setattr(module, "_maker", lambda name: lambda *given: name)
-    assert generate("p", "h", "q") == module.BEST
+    for best, there, expected in (
+        ("geometric", True, "geometric"), ("compact", True, "compact"), ("compact", False, "geometric"),
+    ):  # fmt: skip
+        weights = types.SimpleNamespace(find_weights=_found if there else _missing)
+        monkeypatch.setitem(sys.modules, "soaplib.multiview.compact.weights", weights)
+        monkeypatch.setattr(module, "BEST", best)
+        assert generate("p", "h", "q") == expected
+
+
+def _found(name):
+    return name
+
+
+def _missing(name):
+    raise UserError(f"No weights {name}.")
 
 
 def test_an_unknown_generator_is_named(head, made):

@@ -6,7 +6,7 @@ from soaplib.head import HeadModel
 
 GENERATORS = ("auto", "compact", "unique3d", "geometric")
 BEST = "geometric"
-"""What "auto" means: the generator that measured best among those every machine has."""
+"""What "auto" means, where its weights are: the generator that measured best. Without weights it means "geometric"."""
 
 
 def generate(
@@ -23,7 +23,19 @@ def generate(
     """
     if generator not in GENERATORS:
         raise UserError(f"The generator must be one of {', '.join(GENERATORS)}, not {generator!r}.")
-    return _maker(BEST if generator == "auto" else generator)(portrait, head, pose, size, **options)
+    return _maker(_best() if generator == "auto" else generator)(portrait, head, pose, size, **options)
+
+
+def _best():
+    if BEST != "compact":
+        return BEST
+    from soaplib.multiview.compact.weights import find_weights
+
+    try:
+        find_weights("views"), find_weights("normals")
+    except UserError:
+        return "geometric"
+    return BEST
 
 
 def _maker(generator):
