@@ -1,0 +1,94 @@
+"""What the trainings of D_r and D_n share: noise, the network's target, the measure of one step, and the model kept."""
+
+import dataclasses
+import pathlib
+
+import numpy as np
+import torch
+
+from soaplib.errors import UserError
+from soaplib.multiview.compact.pipeline import make_scheduler, without_condition
+from soaplib.multiview.compact.unet import CompactUNet
+from soaplib.training.loop import LoopSettings, Source
+from soaplib.training.samples import PreparedHeads, mirrored
+
+
+@dataclasses.dataclass(frozen=True)
+class DenoisingSettings(LoopSettings):
+    """`LoopSettings`, and of a `CompactUNet`: its widths and depths; dropout: the share of heads whose condition is
+    withheld, for guidance; last_step: the share drawn at pure noise, where one step gives the conditional mean."""
+
+    widths: tuple[int, ...] = (48, 96, 160, 224)
+    depths: tuple[int, ...] = (1, 1, 2, 2)
+    dropout: float = 0.1
+    last_step: float = 0.5
+
+
+@dataclasses.dataclass(frozen=True)
+class Denoised:
+    """A network's answer to noisy views at a drawn step; all (B, V, C, S, S) but signal (B,), a in x_t = a x_0 + s e.
+
+    estimate: of the clean views. correction: the network's own output, target: what it should have been.
+    """
+
+    estimate: torch.Tensor
+    correction: torch.Tensor
+    target: torch.Tensor
+    signal: torch.Tensor
+
+
+def denoise(network, core, clean, guide, base, settings, generator) -> Denoised:
+    """Noise clean views to a drawn step, withhold the condition of some, and let the network estimate them.
+
+    network: `CompactUNet` as it is to be called (wrapped for several devices), core: as it is.
+    """
+    heads, device = len(clean), clean.device
+    signals = make_scheduler().alphas_cumprod.to(device).sqrt()
+    chance = torch.rand(2, heads, device=device, generator=generator)
+    step = torch.randint(len(signals), (heads,), device=device, generator=generator)
+    signal = torch.where(chance[0] < settings.last_step, signals[-1], signals[step])
+    withheld = (chance[1] < settings.dropout)[:, None, None, None, None]
+    free = without_condition(guide, base)
+    guide, base = torch.where(withheld, free[0], guide), torch.where(withheld, free[1], base)
+    noise = torch.randn(clean.shape, device=device, generator=generator)
+    a = signal[:, None, None, None, None]
+    noisy = a * clean + (1 - a * a).sqrt() * noise
+    output = network(noisy, signal, guide, base)
+    return Denoised(output.sample, output.correction, core.target(noisy, signal, clean, base), signal)
+
+
+def one_step(network, guide, base, seed: int = 0) -> torch.Tensor:
+    """Give the estimate (B, V, C, S, S) from pure noise, of a fixed seed."""
+    generator = torch.Generator(guide.device).manual_seed(seed)
+    noise = torch.randn(base.shape, device=guide.device, generator=generator)
+    return network(noise, noise.new_zeros(len(noise)), guide, base).sample
+
+
+def keep_pipeline(pipeline_class: type, network: CompactUNet, folder: pathlib.Path) -> None:
+    """Write the network as a pipeline in half precision."""
+    copy = CompactUNet.from_config(network.config)
+    copy.load_state_dict(network.state_dict())
+    pipeline_class(copy.half(), make_scheduler()).save_pretrained(folder)
+
+
+def prepared(folder: pathlib.Path) -> Source:
+    """Give the prepared heads of a folder, half of them mirrored where random numbers are given.
+
+    Raises UserError where there is none.
+    """
+    if not folder.is_dir():
+        raise UserError(f"Prepared heads were expected in {folder}, which is no folder; make them first.")
+    data = PreparedHeads(folder)
+
+    def load(index, rng):
+        sample = {name: np.asarray(value) for name, value in data[index].items()}
+        return mirrored(sample) if rng is not None and rng.random() < 0.5 else sample
+
+    return Source(len(data), load)
+
+
+def rows(*pictures: torch.Tensor) -> np.ndarray:
+    """Lay out pictures (B, V, 3, S, S) in [-1, 1]: a row of V for each, head after head; (H, W, 3) uint8."""
+    stack = torch.stack([p.float().cpu() for p in pictures], 1).flatten(0, 1)
+    stack = ((stack.clamp(-1, 1) + 1) * 127.5).round().to(torch.uint8)
+    return stack.permute(0, 3, 1, 4, 2).flatten(0, 1).flatten(1, 2).numpy()
