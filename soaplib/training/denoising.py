@@ -6,11 +6,10 @@ import pathlib
 import numpy as np
 import torch
 
-from soaplib.errors import UserError
 from soaplib.multiview.compact.pipeline import make_scheduler, without_condition
 from soaplib.multiview.compact.unet import CompactUNet
 from soaplib.training.loop import LoopSettings, Source
-from soaplib.training.samples import PreparedHeads, mirrored
+from soaplib.training.prepared import PreparedHeads, mirror
 
 
 @dataclasses.dataclass(frozen=True)
@@ -19,7 +18,7 @@ class DenoisingSettings(LoopSettings):
     withheld, for guidance; last_step: the share drawn at pure noise, where one step gives the conditional mean."""
 
     widths: tuple[int, ...] = (48, 96, 160, 224)
-    depths: tuple[int, ...] = (1, 1, 2, 2)
+    depths: tuple[int, ...] = (1, 1, 1, 1)
     dropout: float = 0.1
     last_step: float = 0.5
 
@@ -76,13 +75,11 @@ def prepared(folder: pathlib.Path) -> Source:
 
     Raises UserError where there is none.
     """
-    if not folder.is_dir():
-        raise UserError(f"Prepared heads were expected in {folder}, which is no folder; make them first.")
     data = PreparedHeads(folder)
 
     def load(index, rng):
-        sample = {name: np.asarray(value) for name, value in data[index].items()}
-        return mirrored(sample) if rng is not None and rng.random() < 0.5 else sample
+        sample = data[index]
+        return mirror(sample) if rng is not None and rng.random() < 0.5 else sample
 
     return Source(len(data), load)
 

@@ -75,8 +75,8 @@ class Task(Protocol):
         """Write the network as a model to use."""
 
 
-Load = Callable[[int, np.random.Generator | None], Mapping[str, np.ndarray]]
-"""Gives sample i as arrays: augmented by the random numbers given, or as it is for None."""
+Load = Callable[[int, np.random.Generator | None], Mapping[str, torch.Tensor]]
+"""Gives sample i as named tensors or arrays: varied by the random numbers given, or as it is for None."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -305,6 +305,7 @@ class _Order:
     def __init__(self, count, settings, process, processes, step):
         self.count, self.settings, self.step = count, settings, step
         self.process, self.processes = process, processes
+        self._turn, self._shuffled = None, None
 
     def __iter__(self):
         batch, micro, count = self.settings.batch, self.settings.micro, self.count
@@ -316,12 +317,16 @@ class _Order:
             step += 1
 
     def _sample(self, turn, place):
-        order = np.random.default_rng([self.settings.seed, 3, turn]).permutation(self.count)
-        return int(order[place])
+        if self._turn != turn:
+            self._turn, self._shuffled = turn, self._shuffle(turn)
+        return int(self._shuffled[place])
+
+    def _shuffle(self, turn):
+        return np.random.default_rng([self.settings.seed, 3, turn]).permutation(self.count)
 
 
-def _stacked(samples: Sequence[Mapping[str, np.ndarray]]) -> dict[str, torch.Tensor]:
-    return {name: torch.as_tensor(np.stack([sample[name] for sample in samples])) for name in samples[0]}
+def _stacked(samples: Sequence[Mapping]) -> dict[str, torch.Tensor]:
+    return {name: torch.stack([torch.as_tensor(sample[name]) for sample in samples]) for name in samples[0]}
 
 
 def _seed(*numbers):

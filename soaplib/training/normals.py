@@ -47,7 +47,7 @@ class NormalsTask:
     def __init__(self, settings: NormalsSettings):
         self.settings = settings
         self.network = CompactUNet(
-            3, NORMALS_CHANNELS, settings.widths, settings.depths, place=PLACE, base_spread=0.35
+            channels=3, guide_channels=NORMALS_CHANNELS, widths=settings.widths, depths=settings.depths, place=PLACE, base_spread=0.35
         )
         folder = settings.views_model
         self.artist = None if folder is None else ViewsPipeline.from_pretrained(folder).unet.eval()

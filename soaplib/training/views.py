@@ -42,7 +42,7 @@ class ViewsTask:
     def __init__(self, settings: ViewsSettings):
         self.settings = settings
         self.network = CompactUNet(
-            4, len(CHANNELS), settings.widths, settings.depths, place=PLACE, base_spread=0.35
+            channels=4, guide_channels=len(CHANNELS), widths=settings.widths, depths=settings.depths, place=PLACE, base_spread=0.35
         )
 
     def loss(self, network, batch, generator):

@@ -1,14 +1,13 @@
 """A small UNet over six views: it corrects what the fitted head already tells about each of them."""
 
-import dataclasses
 import math
+from typing import NamedTuple
 
 import torch
 import torch.nn.functional as functional
 from diffusers.configuration_utils import ConfigMixin, register_to_config
 from diffusers.models.attention_processor import Attention
 from diffusers.models.modeling_utils import ModelMixin
-from diffusers.utils import BaseOutput
 from torch import nn
 
 from soaplib.multiview.attention import AcrossViews
@@ -18,8 +17,7 @@ _EMBEDDING = 128
 _HEAD = 32
 
 
-@dataclasses.dataclass
-class CompactOutput(BaseOutput):
+class CompactOutput(NamedTuple):
     """sample: (B, V, C, S, S), the estimate of the clean views x_0. correction: (B, V, C, S, S), the network's own
     output F, of unit size, from which it is made (`CompactUNet.target` gives what F should have been)."""
 
@@ -36,13 +34,16 @@ class CompactUNet(ModelMixin, ConfigMixin):
     the preconditioning of Karras et al. 2022 (arXiv 2206.00364, section 5) with the base as the mean instead of zero.
     F starts at zero, so at pure noise (a = 0) an untrained network gives the base.
 
-    The network starts on 2x2 patches and halves the picture at each further width. Time and view scale and shift every
-    residual block; the views see each other by joint self-attention at the levels `attention` names, where rows,
-    columns and the guide's channels `place` (canonical positions on the head) tell which place each token shows.
+    The network starts on patches and halves the picture at each further width. Time and view scale and shift every
+    residual block; the views see each other by joint self-attention at the levels `attention` names: over "all" tokens
+    of all views, or over "rows": the cameras turn about the picture's vertical axis, so what is in a row of one view
+    is in the same row of all (their epipolar lines), at a fraction of the price. Rows, columns and the guide's
+    channels `place` (canonical positions on the head) tell which place each token shows.
 
     channels: of the views, 4 for RGBA, 3 for normals. guide_channels: of the guide. widths: channels of each level.
-    depths: residual blocks of each level, on the way down and again on the way up. attention: which levels attend.
-    place: first and last (exclusive) guide channel of the canonical positions.
+    depths: residual blocks of each level, on the way down and again on the way up. attention: "all", "rows" or "" for
+    each level. place: first and last (exclusive) guide channel of the canonical positions. patch: pixels of a side of the first
+    level's tokens.
     """
 
     @register_to_config
@@ -51,9 +52,10 @@ class CompactUNet(ModelMixin, ConfigMixin):
         channels: int = 4,
         guide_channels: int = 20,
         widths: tuple[int, ...] = (48, 96, 160, 224),
-        depths: tuple[int, ...] = (1, 1, 2, 2),
-        attention: tuple[bool, ...] = (False, False, True, True),
-        place: tuple[int, int] = (3, 6),
+        depths: tuple[int, ...] = (1, 1, 1, 1),
+        attention: tuple[str, ...] = ("", "", "rows", "all"),
+        place: tuple[int, int] = (8, 11),
+        patch: int = 2,
         base_spread: float = 0.4,
         n_views: int = 6,
     ):
@@ -61,14 +63,14 @@ class CompactUNet(ModelMixin, ConfigMixin):
         last = len(widths) - 1
         self.time = nn.Sequential(nn.Linear(_EMBEDDING, _EMBEDDING), nn.SiLU(), nn.Linear(_EMBEDDING, _EMBEDDING))
         self.view = nn.Embedding(n_views, _EMBEDDING)
-        self.enter = nn.Conv2d(2 * channels + guide_channels + 2, widths[0], 2, stride=2)
+        self.enter = nn.Conv2d(2 * channels + guide_channels + 2, widths[0], patch, stride=patch)
         self.down = nn.ModuleList(
             nn.ModuleList(_Residual(width) for _ in range(depth))
             for width, depth in zip(widths, depths, strict=True)
         )
         self.across = nn.ModuleList(
-            _Across(width, n_views) if attends else None
-            for width, attends in zip(widths, attention, strict=True)
+            _Across(width, n_views, reach == "rows") if reach else None
+            for width, reach in zip(widths, attention, strict=True)
         )
         self.shrink = nn.ModuleList(nn.Conv2d(widths[i], widths[i + 1], 2, stride=2) for i in range(last))
         self.grow = nn.ModuleList(nn.Conv2d(widths[i + 1], 4 * widths[i], 1) for i in range(last))
@@ -76,7 +78,7 @@ class CompactUNet(ModelMixin, ConfigMixin):
             nn.ModuleList(_Residual(widths[i]) for _ in range(depths[i])) for i in range(last)
         )
         self.normalise = nn.GroupNorm(_GROUPS, widths[0])
-        self.leave = nn.Conv2d(widths[0], 4 * channels, 3, padding=1)
+        self.leave = nn.Conv2d(widths[0], patch**2 * channels, 3, padding=1)
         nn.init.zeros_(self.leave.weight)
         nn.init.zeros_(self.leave.bias)
 
@@ -90,7 +92,7 @@ class CompactUNet(ModelMixin, ConfigMixin):
     ) -> CompactOutput:
         """Give the estimate of the clean views.
 
-        sample: (B, V, C, S, S) noisy views, S a multiple of 2 to the number of widths. signal: (B,) the factor a in
+        sample: (B, V, C, S, S) noisy views, S a multiple of the last level's tokens. signal: (B,) the factor a in
         [0, 1] of the clean views in them. guide: (B, V, G, S, S). base: (B, V, C, S, S). labels: (V,) which of the six
         views each one is, 0 to V - 1 if not given.
         """
@@ -118,7 +120,7 @@ class CompactUNet(ModelMixin, ConfigMixin):
             x = functional.pixel_shuffle(self.grow[i](x), 2) + kept[i]
             for block in self.up[i]:
                 x = block(x, embedding)
-        x = functional.pixel_shuffle(self.leave(functional.silu(self.normalise(x))), 2)
+        x = functional.pixel_shuffle(self.leave(functional.silu(self.normalise(x))), self.config.patch)
         correction = x.float().view(b, v, c, size, size)
         return CompactOutput(base + skip * unit * innovation + scale * correction, correction)
 
@@ -154,20 +156,31 @@ class _Residual(nn.Module):
 
 
 class _Across(nn.Module):
-    """Joint self-attention of all pixels of all views of one object, told where each one lies."""
+    """Joint self-attention of the pixels of all views of one object, told where each one lies."""
 
-    def __init__(self, width, n_views):
+    def __init__(self, width, n_views, in_rows):
         super().__init__()
+        self.n_views, self.in_rows = n_views, in_rows
         self.normalise = nn.GroupNorm(_GROUPS, width)
         self.place = nn.Linear(4 * 5, width)
-        self.attend = Attention(width, heads=width // _HEAD, dim_head=_HEAD, processor=AcrossViews(n_views))
+        heads = max(1, width // _HEAD)
+        self.attend = Attention(
+            width, heads=heads, dim_head=width // heads, processor=AcrossViews(n_views)
+        )
 
     def forward(self, x, place):
-        rows, width, height, _ = x.shape
-        place = functional.adaptive_avg_pool2d(place, height).flatten(2).transpose(1, 2)
+        size = x.shape[-1]
+        place = functional.adaptive_avg_pool2d(place, size).movedim(1, -1)
         place = torch.cat([f(n * math.pi / 2 * place) for n in (1, 4) for f in (torch.sin, torch.cos)], -1)
-        hidden = self.normalise(x).flatten(2).transpose(1, 2) + self.place(place)
-        return x + self.attend(hidden).transpose(1, 2).reshape(x.shape)
+        hidden = self.normalise(x).movedim(1, -1) + self.place(place)  # (B V, S, S, C)
+        if not self.in_rows:
+            hidden = self.attend(hidden.flatten(1, 2)).reshape(hidden.shape)
+        else:
+            views = hidden.view(-1, self.n_views, *hidden.shape[1:])
+            rows = views.transpose(1, 2)  # (B, S, V, S, C): each row of an object is an object of V short views
+            rows = self.attend(rows.reshape(-1, *rows.shape[3:])).reshape(rows.shape)
+            hidden = rows.transpose(1, 2).reshape(hidden.shape)
+        return x + hidden.movedim(-1, 1)
 
 
 def _spread(signal):
