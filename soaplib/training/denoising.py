@@ -6,6 +6,7 @@ import pathlib
 import numpy as np
 import torch
 
+from soaplib.multiview.compact.inputs import PLACE
 from soaplib.multiview.compact.pipeline import make_scheduler, without_condition
 from soaplib.multiview.compact.unet import CompactUNet
 from soaplib.training.loop import LoopSettings, Source
@@ -14,11 +15,13 @@ from soaplib.training.prepared import PreparedHeads, mirror
 
 @dataclasses.dataclass(frozen=True)
 class DenoisingSettings(LoopSettings):
-    """`LoopSettings`, and of a `CompactUNet`: its widths and depths; dropout: the share of heads whose condition is
-    withheld, for guidance; last_step: the share drawn at pure noise, where one step gives the conditional mean."""
+    """`LoopSettings`, and of a `CompactUNet`: its widths, depths and attention; dropout: the share of heads whose
+    condition is withheld, for guidance; last_step: the share drawn at pure noise, where one step gives the conditional
+    mean."""
 
     widths: tuple[int, ...] = (48, 96, 160, 224)
     depths: tuple[int, ...] = (1, 1, 1, 1)
+    attention: tuple[str, ...] = ("", "", "rows", "all")
     dropout: float = 0.1
     last_step: float = 0.5
 
@@ -36,20 +39,33 @@ class Denoised:
     signal: torch.Tensor
 
 
+def new_network(settings: DenoisingSettings, **config) -> CompactUNet:
+    """Make the network of the settings, its first weights drawn from their seed."""
+    with torch.random.fork_rng(devices=[]):  # modules draw from the global generator, which stays as it was
+        torch.random.manual_seed(settings.seed)
+        return CompactUNet(
+            widths=settings.widths,
+            depths=settings.depths,
+            attention=settings.attention,
+            place=PLACE,
+            **config,
+        )
+
+
 def denoise(network, core, clean, guide, base, settings, generator) -> Denoised:
     """Noise clean views to a drawn step, withhold the condition of some, and let the network estimate them.
 
-    network: `CompactUNet` as it is to be called (wrapped for several devices), core: as it is.
+    network: `CompactUNet` as it is to be called (wrapped for several devices), core: as it is. generator: of the CPU.
     """
     heads, device = len(clean), clean.device
-    signals = make_scheduler().alphas_cumprod.to(device).sqrt()
-    chance = torch.rand(2, heads, device=device, generator=generator)
-    step = torch.randint(len(signals), (heads,), device=device, generator=generator)
-    signal = torch.where(chance[0] < settings.last_step, signals[-1], signals[step])
-    withheld = (chance[1] < settings.dropout)[:, None, None, None, None]
+    signals = make_scheduler().alphas_cumprod.sqrt()
+    chance = torch.rand(2, heads, generator=generator)
+    step = torch.randint(len(signals), (heads,), generator=generator)
+    signal = torch.where(chance[0] < settings.last_step, signals[-1], signals[step]).to(device)
+    withheld = (chance[1] < settings.dropout).to(device)[:, None, None, None, None]
     free = without_condition(guide, base)
     guide, base = torch.where(withheld, free[0], guide), torch.where(withheld, free[1], base)
-    noise = torch.randn(clean.shape, device=device, generator=generator)
+    noise = torch.randn(clean.shape, generator=generator).to(device)
     a = signal[:, None, None, None, None]
     noisy = a * clean + (1 - a * a).sqrt() * noise
     output = network(noisy, signal, guide, base)
@@ -58,8 +74,7 @@ def denoise(network, core, clean, guide, base, settings, generator) -> Denoised:
 
 def one_step(network, guide, base, seed: int = 0) -> torch.Tensor:
     """Give the estimate (B, V, C, S, S) from pure noise, of a fixed seed."""
-    generator = torch.Generator(guide.device).manual_seed(seed)
-    noise = torch.randn(base.shape, device=guide.device, generator=generator)
+    noise = torch.randn(base.shape, generator=torch.Generator().manual_seed(seed)).to(base)
     return network(noise, noise.new_zeros(len(noise)), guide, base).sample
 
 

@@ -49,7 +49,9 @@ class LoopSettings:
 
     def __post_init__(self):
         if self.batch % self.micro:
-            raise UserError(f"The batch must be a multiple of micro, which is {self.micro}, not {self.batch}.")
+            raise UserError(
+                f"The batch must be a multiple of micro, which is {self.micro}, not {self.batch}."
+            )
         if self.precision not in ("bf16", "no"):
             raise UserError(f"The precision must be bf16 or no, not {self.precision!r}.")
 
@@ -57,12 +59,15 @@ class LoopSettings:
 class Task(Protocol):
     """What is trained: a network, its loss, and how it is judged, drawn and kept.
 
-    A batch is a dict of tensors, made of the samples by stacking; all that is random comes from the generator.
+    A batch is a dict of tensors, made of the samples by stacking; all that is random comes from the
+    generator, which is the CPU's.
     """
 
     network: torch.nn.Module
 
-    def loss(self, network: torch.nn.Module, batch: dict, generator: torch.Generator) -> dict[str, torch.Tensor]:
+    def loss(
+        self, network: torch.nn.Module, batch: dict, generator: torch.Generator
+    ) -> dict[str, torch.Tensor]:
         """Give terms of the loss, the whole under "loss"."""
 
     def measure(self, network: torch.nn.Module, batch: dict) -> dict[str, float]:
@@ -104,7 +109,9 @@ def train(
     from diffusers.training_utils import EMAModel
 
     if not data.count or not held_out.count:
-        raise UserError(f"Training needs samples, found {data.count} to train on and {held_out.count} held out.")
+        raise UserError(
+            f"Training needs samples, found {data.count} to train on and {held_out.count} held out."
+        )
     out = pathlib.Path(out)
     accelerator = Accelerator(
         mixed_precision=settings.precision, gradient_accumulation_steps=1, cpu=not torch.cuda.is_available()
@@ -135,7 +142,7 @@ def train(
             group["lr"] = rate * 0.5 * (1 + math.cos(math.pi * done))
         for part in range(settings.batch // settings.micro):
             position = (clock.step, part, accelerator.process_index)
-            generator = torch.Generator(accelerator.device).manual_seed(_seed(settings.seed, 1, *position))
+            generator = torch.Generator().manual_seed(_seed(settings.seed, 1, *position))
             batch = {name: value.to(accelerator.device) for name, value in next(batches).items()}
             terms = task.loss(network, batch, generator)
             accelerator.backward(terms["loss"] * (settings.micro / settings.batch))
@@ -176,7 +183,9 @@ class _Clock:
     def done(self, settings):
         """The part of the training that is behind, in [0, 1]."""
         share = self.step / settings.max_steps
-        return min(1, share if settings.max_minutes is None else max(share, self.minutes / settings.max_minutes))
+        return min(
+            1, share if settings.max_minutes is None else max(share, self.minutes / settings.max_minutes)
+        )
 
     def state_dict(self):
         return {"step": self.step, "minutes": self.minutes}
@@ -281,7 +290,9 @@ def _batches(data, settings, accelerator, step):
     position alone."""
     loader = torch.utils.data.DataLoader(
         _Samples(data, settings.seed),
-        batch_sampler=_Order(data.count, settings, accelerator.process_index, accelerator.num_processes, step),
+        batch_sampler=_Order(
+            data.count, settings, accelerator.process_index, accelerator.num_processes, step
+        ),
         num_workers=settings.workers,
         collate_fn=_stacked,
     )

@@ -7,11 +7,23 @@ import pathlib
 import torch
 import torch.nn.functional as functional
 
-from soaplib.multiview.compact.inputs import NORMALS_CHANNELS, PLACE, known_views, normals_inputs, signed_views
+from soaplib.multiview.compact.inputs import (
+    NORMALS_CHANNELS,
+    known_views,
+    normals_inputs,
+    signed_views,
+)
 from soaplib.multiview.compact.pipeline import NormalsPipeline, ViewsPipeline
-from soaplib.multiview.compact.unet import CompactUNet
-from soaplib.training.augment import augment
-from soaplib.training.denoising import DenoisingSettings, denoise, keep_pipeline, one_step, prepared, rows
+from soaplib.training.augment import augment, degrade_views
+from soaplib.training.denoising import (
+    DenoisingSettings,
+    denoise,
+    keep_pipeline,
+    new_network,
+    one_step,
+    prepared,
+    rows,
+)
 from soaplib.training.loop import train
 
 _OUTSIDE = 0.05  # what a pixel outside the head counts
@@ -46,9 +58,7 @@ class NormalsTask:
 
     def __init__(self, settings: NormalsSettings):
         self.settings = settings
-        self.network = CompactUNet(
-            channels=3, guide_channels=NORMALS_CHANNELS, widths=settings.widths, depths=settings.depths, place=PLACE, base_spread=0.35
-        )
+        self.network = new_network(settings, channels=3, guide_channels=NORMALS_CHANNELS, base_spread=0.35)
         folder = settings.views_model
         self.artist = None if folder is None else ViewsPipeline.from_pretrained(folder).unet.eval()
 
@@ -94,12 +104,12 @@ class NormalsTask:
     def _imagined(self, batch, generator):
         """The views (B, V, 4, S, S) as D_r may have made them."""
         views = signed_views(batch["views"])
-        chance = torch.rand(2, len(views), device=views.device, generator=generator)
+        chance = torch.rand(len(views), generator=generator).to(views.device)[:, None, None, None, None]
         if self.artist is None:
-            blurred = _blurred(views, 1 + 3 * float(chance[1].mean()))
+            imagined = signed_views(degrade_views(batch["views"], generator))
         else:
-            blurred = self._artists(batch)
-        return torch.where((chance[0] < self.settings.imagined)[:, None, None, None, None], blurred, views)
+            imagined = self._artists(batch)
+        return torch.where(chance < self.settings.imagined, imagined, views)
 
     @torch.no_grad()
     def _artists(self, batch):
@@ -112,14 +122,3 @@ def mean_angle(normals: torch.Tensor, truth: torch.Tensor, inside: torch.Tensor)
     """Give the mean angle in degrees between normals (B, V, 3, S, S) where inside (B, V, S, S)."""
     cosine = (functional.normalize(normals.float(), dim=2) * truth).sum(2).clamp(-1, 1)
     return float(torch.rad2deg(torch.arccos(cosine))[inside].mean())
-
-
-def _blurred(views, sigma):
-    """Views 1-5 blurred, as unseen ones are; view 0 as it is."""
-    reach = int(2 * sigma) + 1
-    line = torch.exp(-((torch.arange(-reach, reach + 1, device=views.device) / sigma) ** 2) / 2)
-    line = (line / line.sum())[None, None]
-    flat = functional.pad(views.flatten(0, 2)[:, None], (reach,) * 4, mode="replicate")
-    flat = functional.conv2d(functional.conv2d(flat, line[:, :, None]), line[..., None])
-    blurred = flat.view(views.shape)
-    return torch.cat([views[:, :1], blurred[:, 1:]], 1)

@@ -1,16 +1,24 @@
 """Training D_r: from what the portrait and its fitted head tell to the six views."""
 
+import dataclasses
 import os
 import pathlib
 
 import torch
 
 from soaplib.multiview.compact.guide import CHANNELS
-from soaplib.multiview.compact.inputs import PLACE, signed_views
+from soaplib.multiview.compact.inputs import signed_views
 from soaplib.multiview.compact.pipeline import ViewsPipeline
-from soaplib.multiview.compact.unet import CompactUNet
 from soaplib.training.augment import augment
-from soaplib.training.denoising import DenoisingSettings, denoise, keep_pipeline, one_step, prepared, rows
+from soaplib.training.denoising import (
+    DenoisingSettings,
+    denoise,
+    keep_pipeline,
+    new_network,
+    one_step,
+    prepared,
+    rows,
+)
 from soaplib.training.loop import train
 
 _SHELL, _SEEN = CHANNELS.index("shell_mask"), CHANNELS.index("seen_weight")
@@ -18,6 +26,7 @@ _SHELL, _SEEN = CHANNELS.index("shell_mask"), CHANNELS.index("seen_weight")
 _OUTSIDE, _FRONT, _SHOWN = 0.15, 0.1, 0.4
 
 
+@dataclasses.dataclass(frozen=True)
 class ViewsSettings(DenoisingSettings):
     """How D_r is trained: `LoopSettings` and `DenoisingSettings`."""
 
@@ -41,16 +50,20 @@ class ViewsTask:
 
     def __init__(self, settings: ViewsSettings):
         self.settings = settings
-        self.network = CompactUNet(
-            channels=4, guide_channels=len(CHANNELS), widths=settings.widths, depths=settings.depths, place=PLACE, base_spread=0.35
-        )
+        self.network = new_network(settings, channels=4, guide_channels=len(CHANNELS), base_spread=0.4)
 
     def loss(self, network, batch, generator):
         """Squared error of the network's output, most of it counted where the views are imagined."""
         batch = augment(batch, generator)
         clean = signed_views(batch["views"])
         made = denoise(
-            network, self.network, clean, batch["guide"], signed_views(batch["base"]), self.settings, generator
+            network,
+            self.network,
+            clean,
+            batch["guide"],
+            signed_views(batch["base"]),
+            self.settings,
+            generator,
         )
         error = (made.correction - made.target).square()
         weight = _weight(batch)

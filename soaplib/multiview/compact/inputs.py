@@ -8,7 +8,9 @@ from soaplib.multiview.compact.guide import CHANNELS
 PLACE = (CHANNELS.index("places.x"), CHANNELS.index("places.z") + 1)
 """Where the canonical positions lie among the guide's channels, and those of `normals_inputs` (`CompactUNet.place`)."""
 
-_HEAD, _SHELL = (slice(CHANNELS.index(f"{name}_normals.x"), CHANNELS.index(f"{name}_mask")) for name in ("head", "shell"))
+_HEAD, _SHELL = (
+    slice(CHANNELS.index(f"{name}_normals.x"), CHANNELS.index(f"{name}_mask")) for name in ("head", "shell")
+)
 _HAIR = CHANNELS.index("hair")
 _SEEN = CHANNELS.index("seen.r")
 _GEOMETRY = _SEEN  # all channels before the portrait's colours
@@ -45,5 +47,7 @@ def normals_inputs(guide: torch.Tensor, views: torch.Tensor) -> tuple[torch.Tens
     where there is no hair, else those of the swollen head, and none outside the views' masks.
     """
     alpha = views[:, :, 3:] / 2 + 0.5
-    base = functional.normalize(torch.lerp(guide[:, :, _HEAD], guide[:, :, _SHELL], guide[:, :, _HAIR, None]), dim=2)
+    base = functional.normalize(
+        torch.lerp(guide[:, :, _HEAD], guide[:, :, _SHELL], guide[:, :, _HAIR, None]), dim=2
+    )
     return torch.cat([guide[:, :, :_GEOMETRY], views], 2), base * alpha

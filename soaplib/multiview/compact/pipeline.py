@@ -84,9 +84,12 @@ class _CompactPipeline(DiffusionPipeline):
                 power = self.scheduler.alphas_cumprod.to(device)[time]
                 estimate = self._estimate(sample, power.sqrt(), guide, base, guidance_scale)
                 if known is not None:
-                    estimate = torch.lerp(estimate, known.to(device), known_weight.to(device).expand_as(estimate))
+                    estimate = torch.lerp(
+                        estimate, known.to(device), known_weight.to(device).expand_as(estimate)
+                    )
                 velocity = (power.sqrt() * sample - estimate) / (1 - power).sqrt()
-                sample = self.scheduler.step(velocity, time, sample, eta=eta, generator=generator).prev_sample
+                fresh = eta if power > 0 else 0.0  # pure noise is as good as fresh noise, and the square root fails
+                sample = self.scheduler.step(velocity, time, sample, fresh, generator=generator).prev_sample
                 if callback_on_step_end is not None:
                     callback_on_step_end(self, step, time, {"sample": sample, "estimate": estimate})
                 progress.update()

@@ -42,8 +42,8 @@ class CompactUNet(ModelMixin, ConfigMixin):
 
     channels: of the views, 4 for RGBA, 3 for normals. guide_channels: of the guide. widths: channels of each level.
     depths: residual blocks of each level, on the way down and again on the way up. attention: "all", "rows" or "" for
-    each level. place: first and last (exclusive) guide channel of the canonical positions. patch: pixels of a side of the first
-    level's tokens.
+    each level. place: first and last (exclusive) guide channel of the canonical positions. patch: pixels of a side of
+    the first level's tokens.
     """
 
     @register_to_config
@@ -61,7 +61,9 @@ class CompactUNet(ModelMixin, ConfigMixin):
     ):
         super().__init__()
         last = len(widths) - 1
-        self.time = nn.Sequential(nn.Linear(_EMBEDDING, _EMBEDDING), nn.SiLU(), nn.Linear(_EMBEDDING, _EMBEDDING))
+        self.time = nn.Sequential(
+            nn.Linear(_EMBEDDING, _EMBEDDING), nn.SiLU(), nn.Linear(_EMBEDDING, _EMBEDDING)
+        )
         self.view = nn.Embedding(n_views, _EMBEDDING)
         self.enter = nn.Conv2d(2 * channels + guide_channels + 2, widths[0], patch, stride=patch)
         self.down = nn.ModuleList(
@@ -164,9 +166,7 @@ class _Across(nn.Module):
         self.normalise = nn.GroupNorm(_GROUPS, width)
         self.place = nn.Linear(4 * 5, width)
         heads = max(1, width // _HEAD)
-        self.attend = Attention(
-            width, heads=heads, dim_head=width // heads, processor=AcrossViews(n_views)
-        )
+        self.attend = Attention(width, heads=heads, dim_head=width // heads, processor=AcrossViews(n_views))
 
     def forward(self, x, place):
         size = x.shape[-1]
@@ -177,7 +177,9 @@ class _Across(nn.Module):
             hidden = self.attend(hidden.flatten(1, 2)).reshape(hidden.shape)
         else:
             views = hidden.view(-1, self.n_views, *hidden.shape[1:])
-            rows = views.transpose(1, 2)  # (B, S, V, S, C): each row of an object is an object of V short views
+            rows = views.transpose(
+                1, 2
+            )  # (B, S, V, S, C): each row of an object is an object of V short views
             rows = self.attend(rows.reshape(-1, *rows.shape[3:])).reshape(rows.shape)
             hidden = rows.transpose(1, 2).reshape(hidden.shape)
         return x + hidden.movedim(-1, 1)
