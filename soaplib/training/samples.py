@@ -21,7 +21,7 @@ from soaplib.portrait.regions import label_regions
 from soaplib.render import project
 from soaplib.synthetic.dataset import splits
 from soaplib.synthetic.drawing.camera import make_cameras
-from soaplib.synthetic.drawing.paint import Frames, Scene, assemble, paint
+from soaplib.synthetic.drawing.paint import Frames, assemble, paint
 from soaplib.synthetic.heads import Codes, draw_codes, make_head
 from soaplib.synthetic.pieces import STYLES
 
@@ -83,13 +83,8 @@ def make_sample(codes: Codes, head: HeadModel, size: int = 128) -> Sample:
     pose = fit_head(portrait, head)
     guide = make_guide(portrait, head, pose, size)
     place = _place(made.landmarks, front, head, pose)
-    scale = size / _PORTRAIT
-    return encode(guide, paint_truth(scene, guide.cameras @ place, size, cameras.cut * scale))
-
-
-def paint_truth(scene: Scene, cameras: np.ndarray, size: int, cut: float) -> Frames:
-    """Paint the true six views for cameras (6, 4, 4) at `size`, cut below the row `cut`."""
-    return paint(scene, cameras, size, np.full(len(cameras), cut))
+    cuts = np.full(6, cameras.cut * size / _PORTRAIT)
+    return encode(guide, paint(scene, guide.cameras @ place, size, cuts))
 
 
 def encode(guide: Guide, truth: Frames) -> Sample:
