@@ -9,6 +9,7 @@ from soaplib.viewing.explore import explore
 from soaplib.viewing.figures import (
     add_colour_bar,
     as_part,
+    k3d_frames,
     k3d_plot,
     poster,
     show,
@@ -95,6 +96,22 @@ def test_plot_looks_at_the_middle_of_the_head():
     np.testing.assert_allclose(plot.camera[3:6], (places.min(axis=0) + places.max(axis=0)) / 2, atol=1e-6)
     assert plot.camera_up_axis == "y"
     np.testing.assert_allclose(plot.objects[0].uvs[:, 1], 1 - avatar.parts[0].uv[:, 1], atol=1e-6)
+
+
+def test_frames_of_different_meshes_are_played_in_turn(tmp_path, monkeypatch):
+    monkeypatch.setattr("IPython.display.display", lambda _: None)
+    frames = [as_part(*sphere(rings, 0.1, (0, 1.6, 0))[::2]) for rings in (4, 9)]
+    plot = k3d_frames(frames, ["coarse", "fine"])
+    assert plot.get_time_series_times() == [0, 1] and not plot.time_interpolation
+    solid, wires, text = plot.objects
+    assert wires.wireframe and not solid.wireframe and text.text == {"0.0": "coarse", "1.0": "fine"}
+    for mesh in (solid, wires):
+        for time, frame in zip(("0.0", "1.0"), frames, strict=True):
+            np.testing.assert_array_equal(mesh.vertices[time], frame.vertices)
+            np.testing.assert_array_equal(mesh.indices[time], frame.faces)
+    show3d(frames[:1], tmp_path / "frames.html", plot=plot)
+    assert len((tmp_path / "frames.html").read_text()) > 100_000
+    assert len(k3d_frames(frames, wires=False).objects) == 1
 
 
 def test_sliders_and_presets_move_the_head():

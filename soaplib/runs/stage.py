@@ -62,8 +62,8 @@ class Stage:
         display(Image(filename=str(path), alt=caption))
         print(caption)
 
-    def show3d(self, parts, name: str, caption: str, yaws=(0.0, 40.0, 90.0)) -> None:
-        """Show parts (see `soaplib.viewing.figures`) from some sides as a picture, and turning in 3D.
+    def show3d(self, parts, name: str, caption: str, yaws=(0.0, 40.0, 90.0), plot=None) -> None:
+        """Show parts (see `soaplib.viewing.figures`) from some sides as a picture, and turning in 3D: these, or `plot`.
 
         In a run the 3D view is a file that needs neither a kernel nor a network, `figures/<name>.html`; in a
         notebook worked on by hand it is a live one.
@@ -75,10 +75,10 @@ class Stage:
         if pathlib.Path.cwd() == self.run_dir.resolve():
             # Executed notebooks lie in RUN/notebooks, beside the folder that this stage will have.
             file = f"figures/{name}.html"
-            picture = show3d(parts, self.folder / file, f"../{self.name}/{file}", yaws)
+            picture = show3d(parts, self.folder / file, f"../{self.name}/{file}", yaws, plot=plot)
         else:
             picture = poster(parts, yaws)
-            display(k3d_plot(parts))
+            display(k3d_plot(parts) if plot is None else plot)
         self._keep_figure(picture, name, caption)
         print(caption)
 

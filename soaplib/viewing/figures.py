@@ -213,6 +213,7 @@ def show3d(
     link: str | None = None,
     yaws: Sequence[float] = (0.0, 40.0, 90.0),
     height: int = 460,
+    plot=None,
 ) -> np.ndarray:
     """Show parts in a notebook twice: as a drawn poster, which every reader shows, and turning in 3D.
 
@@ -225,6 +226,7 @@ def show3d(
         link: address of that file as seen from the executed notebook; as default seen from here.
         yaws: sides of the poster, see `poster`.
         height: of the 3D view, pixels.
+        plot: what turns in 3D instead of the parts, as from `k3d_frames`.
 
     Returns:
         The poster, as for `Stage.figure`.
@@ -234,7 +236,8 @@ def show3d(
     parts = list(parts)
     path = pathlib.Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_text(k3d_plot(parts, height).get_snapshot(), encoding="utf-8")
+    plot = k3d_plot(parts, height) if plot is None else plot
+    path.write_text(plot.get_snapshot(), encoding="utf-8")
     link = link or os.path.relpath(path)
     picture = poster(parts, yaws)
     display(Image.fromarray(_bytes(picture)))
@@ -247,11 +250,7 @@ def k3d_plot(parts: Sequence[Part], height: int = 460):
     """Return a K3D plot of parts, seen from the front; its meshes lie in `plot.objects` in the same order."""
     import k3d
 
-    centre, half = _frame(parts)
-    plot = k3d.plot(
-        height=height, grid_visible=False, menu_visibility=False, axes_helper=0, camera_auto_fit=False,
-        camera_up_axis="y", camera_fov=_FIELD_OF_VIEW, background_color=0xF6F6F6, lighting=1.6, snapshot_type="full",
-    )  # fmt: skip
+    plot = _empty_plot(*_frame(parts), height)
     for part in parts:
         data, kind = _texture_file(part)
         plot += k3d.mesh(
@@ -270,6 +269,49 @@ def k3d_plot(parts: Sequence[Part], height: int = 460):
             alpha_mode="blend" if part.alpha else None,
             name=part.name,
         )
+    return plot
+
+
+def k3d_frames(frames: Sequence[Part], names: Sequence[str] = (), height: int = 460, wires: bool = True):
+    """Return a K3D plot of one surface that changes: a frame a second, played and stepped through in its menu.
+
+    frames: parts, each with vertices and triangles of its own, drawn in clay; names: shown beside each. wires: draw
+    the triangles' edges too.
+    """
+    import k3d
+
+    centre, half = _frame(frames)
+    plot = _empty_plot(centre, half, height)
+    plot.menu_visibility, plot.time_interpolation, plot.time_speed = True, False, 1.0
+    times = [f"{time}.0" for time in range(len(frames))]
+    vertices = {t: np.ascontiguousarray(f.vertices, np.float32) for t, f in zip(times, frames, strict=True)}
+    faces = {t: np.ascontiguousarray(f.faces, np.uint32) for t, f in zip(times, frames, strict=True)}
+    first = times[0]
+    clay = (_CLAY[0] << 16) + (_CLAY[1] << 8) + _CLAY[2]
+    for wireframe, colour in ((False, clay), (True, 0x2D6D8C))[: 1 + wires]:
+        mesh = k3d.mesh(
+            vertices[first], faces[first], color=colour, wireframe=wireframe, flat_shading=True, side="double"
+        )
+        mesh.vertices, mesh.indices = vertices, faces
+        plot += mesh
+    if len(names):
+        text = k3d.text2d(
+            names[0], position=(0.02, 0.04), reference_point="lt", size=1.1, label_box=False, is_html=True,
+            color=0x23211F,
+        )  # fmt: skip
+        text.text = dict(zip(times, names, strict=True))
+        plot += text
+    return plot
+
+
+def _empty_plot(centre, half, height):
+    """A K3D plot that looks from the front at a ball of the radius `half`."""
+    import k3d
+
+    plot = k3d.plot(
+        height=height, grid_visible=False, menu_visibility=False, axes_helper=0, camera_auto_fit=False,
+        camera_up_axis="y", camera_fov=_FIELD_OF_VIEW, background_color=0xF6F6F6, lighting=1.6, snapshot_type="full",
+    )  # fmt: skip
     distance = half / math.tan(math.radians(_FIELD_OF_VIEW / 2))
     plot.camera = [*(centre + [0.35 * distance, 0.06 * distance, 0.95 * distance]), *centre, 0, 1, 0]
     return plot
