@@ -5,6 +5,7 @@ import io
 import json
 import pathlib
 import struct
+from collections.abc import Sequence
 
 import numpy as np
 import torch
@@ -42,6 +43,16 @@ def read_glb(path: pathlib.Path) -> tuple[Part, ...]:
     if not parts:
         raise UserError(f"{path.name} holds no triangles; a head's surface is needed.")
     return parts
+
+
+def joined(parts: Sequence[Part]) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Give vertices (V, 3) float64, faces (F, 3) and normals (V, 3) of parts as one mesh, part after part."""
+    starts = np.cumsum([0, *(len(part.vertices) for part in parts)])
+    return (
+        np.concatenate([part.vertices for part in parts]).astype(np.float64),
+        np.concatenate([part.faces + start for part, start in zip(parts, starts, strict=False)]),
+        np.concatenate([part.normals for part in parts]),
+    )
 
 
 def _chunks(data):

@@ -9,7 +9,7 @@ import torch
 from soaplib.data import HeadPose, Part, Portrait, Views
 from soaplib.errors import UserError
 from soaplib.evaluation.fitted import Fitted
-from soaplib.evaluation.glb import read_glb
+from soaplib.evaluation.glb import joined, read_glb
 from soaplib.evaluation.measures import HELD_OUT_YAWS, UNITS, rig
 from soaplib.evaluation.surfaces import chamfer, visible_faces
 from soaplib.evaluation.views import normal_error, unseen_iou, unseen_psnr
@@ -219,13 +219,7 @@ def _picture(parts, lit, camera, size):
 
 def _joined(parts):
     """Vertices, faces and normals of all parts that are not see-through."""
-    solid = [part for part in parts if not part.alpha] or list(parts)
-    starts = np.cumsum([0, *(len(part.vertices) for part in solid)])
-    return (
-        np.concatenate([part.vertices for part in solid]).astype(np.float64),
-        np.concatenate([part.faces + start for part, start in zip(solid, starts, strict=False)]),
-        np.concatenate([part.normals for part in solid]),
-    )
+    return joined([part for part in parts if not part.alpha] or list(parts))
 
 
 def _moved(parts, place):
