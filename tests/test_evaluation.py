@@ -4,6 +4,7 @@ import dataclasses
 
 import numpy as np
 import pytest
+from scipy.spatial.transform import Rotation
 
 from soaplib.errors import UserError
 from soaplib.evaluation import evaluate
@@ -11,13 +12,13 @@ from soaplib.evaluation.evaluate import held_out, summary
 from soaplib.evaluation.fitted import Fitted, fit, posed
 from soaplib.evaluation.measures import UNITS, animation, measure, rig, shape
 from soaplib.evaluation.report import WorstHeads, table
-from soaplib.evaluation.surfaces import chamfer, distances, surface_points, visible_faces
+from soaplib.evaluation.surfaces import chamfer, distances, nearest_on, surface_points, visible_faces
 from soaplib.evaluation.truth import make_truth
 from soaplib.fitting.deform import PROFILES, Level, Schedule
 from soaplib.fitting.energy import seen_faces
 from soaplib.head import load_head
 from soaplib.synthetic.dataset import splits
-from soaplib.synthetic.heads import make_head
+from soaplib.synthetic.heads import draw_codes, make_head
 
 SQUARE = np.array([[0, 0, 0], [1, 0, 0], [1, 1, 0], [0, 1, 0.0]]), np.array([[0, 1, 2], [0, 2, 3]])
 
@@ -53,6 +54,21 @@ def test_chamfer_does_not_depend_on_how_finely_a_surface_is_cut():
     assert (
         chamfer(*coarse, *fine, samples=4000) < 4e-3
     )  # the sagitta of a facet is 2e-3, its corners are 0.13 apart
+
+
+def test_normals_choose_between_sides_that_touch():
+    """Two sheets, 0.1 mm apart, look away from each other; a point between them belongs to the one it looks along."""
+    square, faces = SQUARE
+    vertices = np.concatenate([0.1 * square, 0.1 * square + [0, 0, 1e-4]])
+    both = np.concatenate([faces[:, ::-1], faces + 4])
+    point = np.array([[0.03, 0.02, 0.2e-4], [0.03, 0.02, 0.2e-4]])
+    up = np.array([[0, 0, 1.0], [0, 0, -1.0]])
+    ids, weights = nearest_on(point, vertices, both, up)
+    assert ids.tolist() == [2, 0]
+    np.testing.assert_allclose(
+        (vertices[both[ids]] * weights[..., None]).sum(1)[:, :2], point[:, :2], atol=1e-12
+    )
+    assert nearest_on(point, vertices, both)[0].tolist() == [0, 0]
 
 
 def test_points_are_spread_by_area():
@@ -111,45 +127,75 @@ def test_the_truth_lies_where_the_fitted_head_is(head, truth):
 
 
 def as_fitted(truth, head):
-    """The truth itself in the place of a fit: the person's own head and pose, brought into the fitted frame."""
-    person, expression = truth.made.model, truth.made.recipe.expression
-    linear, scale = truth.place[:3, :3], np.cbrt(np.linalg.det(truth.place[:3, :3]))
-    turn = linear / scale
-    regressor = person.joint_regressor
-    moved = dataclasses.replace(
-        person, template=(person.template @ linear.T + truth.place[:3, 3]).astype(np.float32),
-        expression_basis=np.einsum("ab,vbe->vae", linear, person.expression_basis).astype(np.float32),
-        joint_regressor=regressor,
-    )  # fmt: skip
-    rotations = np.asarray(expression.rotations) @ turn.T
-    pose = dataclasses.replace(truth.pose, pose=rotations, expression=np.asarray(expression.weights))
-    eyes = dataclasses.replace(
-        truth.made.person.eyes, centres=truth.made.person.eyes.centres @ linear.T + truth.place[:3, 3],
-        radii=truth.made.person.eyes.radii * scale,
-    )  # fmt: skip
-    vertices = posed(moved, pose.expression, pose.pose)
-    return Fitted(moved, eyes, pose, vertices, head, vertices, 0.0)
+    """The truth in its own world, and the truth itself, posed as its rig does it, in the place of a fit."""
+    pose = dataclasses.replace(truth.pose, camera=truth.pose.camera @ truth.place)
+    truth = truth.moved(pose)
+    made = truth.made
+    expression = made.recipe.expression
+    pose = dataclasses.replace(
+        pose, pose=np.asarray(expression.rotations), expression=np.asarray(expression.weights)
+    )
+    vertices = posed(made.model, pose.expression, pose.pose)
+    return truth, Fitted(made.model, made.person.eyes, pose, vertices, head, vertices, 0.0)
 
 
 def test_the_truth_measures_as_true(truth, head):
-    """Its motion is its own to the lips' and lids' last corrections; its landmarks too."""
-    own = as_fitted(truth, head)
+    """The floor of the measures: what its rig cannot do (lids and lips kept off each other) is next to nothing."""
+    truth, own = as_fitted(truth, head)
+    np.testing.assert_allclose(truth.place, np.eye(4), atol=1e-9)
     found = animation(truth, own)
-    assert found["actions_median"] < 3 and found["jaw_20"] < 25
+    for name in ("actions", "actions_median", "actions_worst", "jaw_20", "head_30", "joints"):
+        assert found[name] < 0.5, name
     assert shape(truth, own)["landmarks"] < 0.5
 
 
+def test_lips_that_touch_are_told_apart(head):
+    """A talking anime head's true rig presses its lips together; its jaw moves one of them and not the other."""
+    codes = draw_codes(7_000_000_032, style="anime", expression="talk_closed")
+    truth, own = as_fitted(make_truth(make_head(codes), head), head)
+    found = animation(truth, own)
+    assert found["actions"] < 3 and found["jaw_20"] < 3
+
+
 def test_a_wrong_motion_is_seen(truth, head):
-    own = as_fitted(truth, head)
-    half = dataclasses.replace(own.head, expression_basis=0.5 * own.head.expression_basis)
-    found = animation(truth, dataclasses.replace(own, head=half))
-    assert found["actions_median"] == pytest.approx(50, abs=3)
-    still = dataclasses.replace(own.head, expression_basis=0 * own.head.expression_basis)
-    assert animation(truth, dataclasses.replace(own, head=still))["actions"] == pytest.approx(100, abs=1e-6)
+    truth, own = as_fitted(truth, head)
+
+    def with_rig(**change):
+        return animation(truth, dataclasses.replace(own, head=dataclasses.replace(own.head, **change)))
+
+    half = with_rig(expression_basis=0.5 * own.head.expression_basis)
+    assert half["actions"] == pytest.approx(50, abs=0.5) == half["actions_median"]
+    assert with_rig(expression_basis=0 * own.head.expression_basis)["actions"] == pytest.approx(100, abs=1e-6)
+    turned = np.einsum(
+        "ab,vbe->vae", Rotation.from_euler("y", 30, degrees=True).as_matrix(), own.head.expression_basis
+    )
+    assert with_rig(expression_basis=turned)["actions"] <= 2 * np.sin(np.radians(15)) * 100 + 0.5
+    rigid = own.head.skin_weights * [1, 1, 0, 1, 1]
+    rigid[:, 1] += own.head.skin_weights[:, 2]
+    found = with_rig(skin_weights=rigid)
+    assert found["jaw_20"] == pytest.approx(100, abs=1e-3) and found["head_30"] < 1
+
+
+def test_how_much_of_a_nod_is_the_necks_is_not_asked(truth, head):
+    """A head that nods by its neck, and one that is tilted as a whole, look alike above the neck: so they measure."""
+    truth, own = as_fitted(truth, head)
+    rotations = np.array(own.pose.pose)
+    rotations[:3] = [0, 0, 0], [0.15, 0, 0], [0, 0, 0]
+    expression = dataclasses.replace(truth.made.recipe.expression, rotations=tuple(map(tuple, rotations)))
+    made = make_head(dataclasses.replace(truth.made.recipe, expression=expression))
+    back = np.eye(4)
+    back[:3, :3] = Rotation.from_rotvec(-rotations[1]).as_matrix()
+    neck = (made.model.joint_regressor @ made.model.template)[1]
+    back[:3, 3] = neck - back[:3, :3] @ neck
+    rotations[1] = 0
+    pose = dataclasses.replace(own.pose, pose=rotations)
+    own = dataclasses.replace(own, pose=pose, vertices=posed(made.model, pose.expression, rotations))
+    found = animation(dataclasses.replace(truth, made=made, place=back), own)
+    assert found["joints"] < 0.01 and found["actions"] < 2 and found["jaw_20"] < 4 and found["head_30"] < 2
 
 
 def test_open_eyes_show(truth, head):
-    own = as_fitted(truth, head)
+    _, own = as_fitted(truth, head)
     names = own.head.expression_names
     basis = own.head.expression_basis.copy()
     basis[..., [names.index("eyeBlinkLeft"), names.index("eyeBlinkRight")]] = 0

@@ -60,7 +60,15 @@ def posed(head: HeadModel, expression: np.ndarray, rotations: np.ndarray) -> np.
 
 def turns(head: HeadModel, rotations: np.ndarray) -> np.ndarray:
     """Give each vertex's affine map (V, 3, 4) for joint rotations (5, 3)."""
+    return np.einsum("vj,jab->vab", head.skin_weights, _transforms(head, rotations)[1])
+
+
+def posed_joints(head: HeadModel, rotations: np.ndarray) -> np.ndarray:
+    """Give where joint rotations (5, 3) take the joints (5, 3)."""
+    joints, transforms = _transforms(head, rotations)
+    return np.einsum("jab,jb->ja", transforms, np.column_stack([joints, np.ones(len(joints))]))
+
+
+def _transforms(head, rotations):
     joints = head.joint_regressor.astype(np.float64) @ head.template
-    return np.einsum(
-        "vj,jab->vab", head.skin_weights, joint_transforms(joints, np.asarray(rotations, np.float64))
-    )
+    return joints, joint_transforms(joints, np.asarray(rotations, np.float64))

@@ -2,9 +2,10 @@
 
 import numpy as np
 import torch
+from scipy.spatial.transform import Rotation
 
-from soaplib.evaluation.fitted import Fitted, posed, turns
-from soaplib.evaluation.surfaces import chamfer, nearest_on, visible_faces
+from soaplib.evaluation.fitted import Fitted, posed, posed_joints, turns
+from soaplib.evaluation.surfaces import chamfer, mesh_normals, nearest_on, visible_faces
 from soaplib.evaluation.truth import Truth, unit_normals
 from soaplib.fitting.energy import seen_faces
 from soaplib.landmarks import OUTER_EYES
@@ -73,11 +74,12 @@ def shape(truth: Truth, fitted: Fitted) -> dict[str, float]:
 
 
 def animation(truth: Truth, fitted: Fitted) -> dict[str, float]:
-    """Compare motions: each action, a jaw of 20 and a head of 30 degrees, in the portrait's pose.
+    """Compare motions: each action, a jaw of 20 and a head of 30 degrees more, from the portrait's pose on.
 
-    At each vertex of the true skin, the motion of the nearest point of the fitted skin against its own; the sum of the
-    differences' lengths over that of the motions'. actions: the mean over the actions, actions_median, actions_worst.
-    joints: how far those but the root are from the true ones.
+    At each vertex of the true skin, the motion of the point of the fitted skin that matches it in place and normal,
+    against its own; the sum of the differences' lengths over that of the motions'. actions: the mean over the actions,
+    actions_median, actions_worst. joints: how far those but the root are from the true ones, all posed: how much of a
+    nod is the neck's no picture tells.
     """
     person, true_head = truth.made.person, truth.made.model
     scaled = truth.place[:3, :3]
@@ -86,10 +88,11 @@ def animation(truth: Truth, fitted: Fitted) -> dict[str, float]:
         & (true_head.region("mouth_cavity") < 0.5)
         & (true_head.region("eye_sockets") < 0.5)
     )
-    places = truth.made.vertices[skin] @ scaled.T + truth.place[:3, 3]
-    faces = seen_faces(fitted.head)
-    faces = faces[fitted.head.part_vertices("skin")[faces].all(1)]
-    ids, weights = nearest_on(places, fitted.vertices, faces)
+    everywhere = truth.made.vertices @ scaled.T + truth.place[:3, 3]
+    places = everywhere[skin]
+    normals = mesh_normals(everywhere, _skin_faces(true_head))[skin]
+    faces = _skin_faces(fitted.head)
+    ids, weights = nearest_on(places, fitted.vertices, faces, normals)
     corners = faces[ids]
 
     expression = truth.made.recipe.expression
@@ -103,22 +106,36 @@ def animation(truth: Truth, fitted: Fitted) -> dict[str, float]:
     moving = sizes > 1e-4 * np.linalg.norm(np.ptp(places, axis=0))
     errors = 100 * np.linalg.norm(own_moves - true_moves, axis=2).sum(1)[moving] / sizes[moving]
 
+    true_pose = np.asarray(expression.weights), np.asarray(expression.rotations)
+    own_pose = fitted.pose.expression, fitted.pose.pose
+
     def of_joint(joint, angle):
-        rotations = np.zeros((5, 3))
-        rotations[joint, 0] = np.radians(angle)
-        zero = np.zeros(len(true_head.expression_names))
-        true = (posed(true_head, zero, rotations) - true_head.template)[skin] @ scaled.T
-        mine = posed(fitted.head, zero, rotations) - fitted.head.template
+        true = _nodded(true_head, *true_pose, joint, angle)[skin] @ scaled.T
+        mine = _nodded(fitted.head, *own_pose, joint, angle)
         mine = (mine[corners] * weights[..., None]).sum(1)
         return float(100 * np.linalg.norm(mine - true, axis=1).sum() / np.linalg.norm(true, axis=1).sum())
 
-    own_joints = fitted.head.joint_regressor @ fitted.head.template
-    true_joints = (true_head.joint_regressor @ true_head.template) @ scaled.T + truth.place[:3, 3]
+    own_joints = posed_joints(fitted.head, fitted.pose.pose)
+    true_joints = posed_joints(true_head, true_pose[1]) @ scaled.T + truth.place[:3, 3]
     return {
         "joints": float(1000 * np.linalg.norm(own_joints - true_joints, axis=1)[1:].mean()),
         "actions": float(errors.mean()), "actions_median": float(np.median(errors)),
         "actions_worst": float(errors.max()), "jaw_20": of_joint(2, 20.0), "head_30": of_joint(1, 30.0),
     }  # fmt: skip
+
+
+def _skin_faces(head):
+    faces = seen_faces(head)
+    return faces[head.part_vertices("skin")[faces].all(1)]
+
+
+def _nodded(head, expression, rotations, joint, angle):
+    """How far vertices (V, 3) move when a joint nods by degrees more than it is posed."""
+    more = np.array(rotations, np.float64)
+    more[joint] = (
+        Rotation.from_rotvec(more[joint]) * Rotation.from_euler("x", angle, degrees=True)
+    ).as_rotvec()
+    return posed(head, expression, more) - posed(head, expression, rotations)
 
 
 def rig(fitted: Fitted) -> dict[str, float]:

@@ -6,10 +6,11 @@ import scipy.spatial
 import torch
 
 from soaplib.head.surface import closest_on_triangle
-from soaplib.render import clip_positions, rasterize
+from soaplib.render import clip_positions, rasterize, vertex_normals
 
 _SIZE = 384
 _CANDIDATES = 24
+_TURNED = 5e-3  # metres that a normal turned by 60 degrees counts as
 
 
 def visible_faces(vertices: np.ndarray, faces: np.ndarray) -> np.ndarray:
@@ -48,12 +49,32 @@ def distances(points: np.ndarray, vertices: np.ndarray, faces: np.ndarray) -> np
     return np.linalg.norm(nearest - points, axis=1)
 
 
-def nearest_on(points: np.ndarray, vertices: np.ndarray, faces: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Give the triangle (P,) and barycentrics (P, 3) of the nearest point of a mesh, tried as for `distances`."""
-    triangles = np.ascontiguousarray(np.asarray(vertices, np.float64)[faces])
-    tree = scipy.spatial.cKDTree(triangles.mean(1))
-    near = tree.query(points, min(_CANDIDATES, len(faces)))[1].reshape(len(points), -1)
-    return _nearest(np.ascontiguousarray(points, np.float64), triangles, near)
+def nearest_on(
+    points: np.ndarray, vertices: np.ndarray, faces: np.ndarray, normals: np.ndarray | None = None
+) -> tuple[np.ndarray, np.ndarray]:
+    """Give the triangle (P,) and barycentrics (P, 3) of the nearest point of a mesh, tried as for `distances`.
+
+    normals: (P, 3) of the points, or None. With them near means alike in place and in normal: an opposite normal counts
+    as 10 mm, so that a point on one lip is not matched to the other one, which it touches.
+    """
+    vertices = np.asarray(vertices, np.float64)
+    triangles = np.ascontiguousarray(vertices[faces])
+    if normals is None:
+        own, theirs = np.zeros_like(points, np.float64), np.zeros_like(triangles)
+    else:
+        own, theirs = _TURNED * normals, _TURNED * mesh_normals(vertices, faces)[faces]
+    tree = scipy.spatial.cKDTree(np.concatenate([triangles.mean(1), theirs.mean(1)], 1))
+    near = tree.query(np.concatenate([points, own], 1), min(_CANDIDATES, len(faces)))[1].reshape(
+        len(points), -1
+    )
+    return _nearest(
+        np.ascontiguousarray(points, np.float64), triangles, near, own, np.ascontiguousarray(theirs)
+    )
+
+
+def mesh_normals(vertices: np.ndarray, faces: np.ndarray) -> np.ndarray:
+    """Give the unit normals (V, 3) of a mesh's vertices."""
+    return vertex_normals(torch.as_tensor(vertices), torch.as_tensor(faces)).numpy()
 
 
 def surface_points(vertices: np.ndarray, faces: np.ndarray, count: int) -> np.ndarray:
@@ -86,7 +107,7 @@ def _towards(direction, centre, radius):
 
 
 @nb.njit(cache=True)
-def _nearest(points, triangles, near):
+def _nearest(points, triangles, near, own, theirs):
     ids, weights = near[:, 0].copy(), np.full((len(points), 3), 1 / 3)
     for i in range(len(points)):
         best = np.inf
@@ -96,6 +117,8 @@ def _nearest(points, triangles, near):
             d = 0.0
             for k in range(3):
                 d += (w[0] * t[0, k] + w[1] * t[1, k] + w[2] * t[2, k] - points[i, k]) ** 2
+                n = theirs[f]
+                d += (w[0] * n[0, k] + w[1] * n[1, k] + w[2] * n[2, k] - own[i, k]) ** 2
             if d < best:
                 best, ids[i] = d, f
                 weights[i, 0], weights[i, 1], weights[i, 2] = w
