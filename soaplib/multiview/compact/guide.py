@@ -80,7 +80,7 @@ class Guide:
 
 
 def make_guide(portrait: Portrait, head: HeadModel, pose: HeadPose, size: int = 128) -> Guide:
-    """Draw the guide of six views at size x size. About 0.4 s on one core.
+    """Draw the guide of six views at size x size. About 0.6 s on one core, most of it for the shell.
 
     The shell is made, and the portrait laid on it, at 256 pixels, whatever the portrait's size.
     """
