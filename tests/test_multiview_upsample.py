@@ -23,10 +23,8 @@ LANCZOS = Upsamplers(None, None, None)
 def nobodys_weights(monkeypatch, tmp_path):
     """No weights of the user's are found, wherever the tests run."""
     monkeypatch.delenv(VARIABLE, raising=False)
+    monkeypatch.delenv("SOAP_WEIGHTS", raising=False)
     monkeypatch.setattr("platformdirs.user_data_dir", lambda *_: str(tmp_path / "nobody"))
-    load_upsamplers.cache_clear()
-    yield
-    load_upsamplers.cache_clear()
 
 
 def trained_like(channels=4, guide=0, seed=0):

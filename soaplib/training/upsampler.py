@@ -65,9 +65,7 @@ def train_upsampler(
     if plan.kind not in KINDS:
         raise ValueError(f"train_upsampler: expected a kind of {', '.join(KINDS)}, got {plan.kind!r}")
     rng = np.random.default_rng((plan.seed, KINDS.index(plan.kind)))
-    with torch.random.fork_rng(devices=()):
-        torch.manual_seed(plan.seed)
-        network = make_upsampler(plan)
+    network = make_upsampler(plan)
     average = copy.deepcopy(network)
     optimiser = torch.optim.Adam(network.parameters(), plan.rate)
     heads = (draw_frames(sample_codes(plan.seed, index), plan.size) for index in itertools.count())
@@ -96,10 +94,17 @@ def train_upsampler(
 
 
 def make_upsampler(plan: UpsamplerPlan) -> Upsampler:
-    """Give the untrained network of a plan: it is bicubic."""
+    """Give the untrained network of a plan, drawn from its seed: it is bicubic."""
     channels, guide = (4, 0) if plan.kind == "rgba" else (3, 4)
     # By name: diffusers takes what is given by position for the default when it reads a config.
-    return Upsampler(channels=channels, guide_channels=guide, width=plan.width, blocks=plan.blocks)
+    with torch.random.fork_rng(devices=()):  # layers draw from everybody's generator before we draw again
+        network = Upsampler(channels=channels, guide_channels=guide, width=plan.width, blocks=plan.blocks)
+    generator = torch.Generator().manual_seed(plan.seed)
+    for name, parameter in network.named_parameters():
+        if not name.startswith("last."):
+            bound = (parameter[0].numel() if parameter.ndim > 1 else math.inf) ** -0.5
+            torch.nn.init.uniform_(parameter, -bound, bound, generator=generator)
+    return network
 
 
 def save_half(network: Upsampler, folder: pathlib.Path | str) -> None:

@@ -6,7 +6,7 @@ channels are laid out as the pixels between (sub-pixel convolution, Shi et al. 2
 
 import dataclasses
 import functools
-import pathlib
+import os
 
 import cv2
 import numpy as np
@@ -17,10 +17,9 @@ from diffusers import ConfigMixin, ModelMixin
 from diffusers.configuration_utils import register_to_config
 from torch import nn
 
+from soaplib.errors import UserError
+from soaplib.multiview.compact.weights import find_weights
 from soaplib.multiview.realesrgan import find_realesrgan, load_realesrgan
-
-WEIGHTS = pathlib.Path(__file__).resolve().parents[3] / "data" / "weights"
-"""Folder of our own weights: `upsample` and `upsample_normals` are in it."""
 
 FACTOR = 4
 
@@ -88,17 +87,17 @@ class Upsamplers:
         return "realesrgan" if self.photo is not None else "lanczos" if self.rgba is None else "compact"
 
 
-@functools.lru_cache(maxsize=2)
-def load_upsamplers(weights: str | pathlib.Path | None = None) -> Upsamplers:
-    """Load what there is in the folder `weights` (default `WEIGHTS`), and Real-ESRGAN where the user has it.
+def load_upsamplers(weights: str | os.PathLike | None = None) -> Upsamplers:
+    """Load what there is: the models `upsample` and `upsample_normals`, looked for as `find_weights` does, and
+    Real-ESRGAN where the user has it (`soaplib.multiview.realesrgan`), which then upsamples the colours.
 
-    Raises UserError where Real-ESRGAN's file is not what its name says (see `soaplib.multiview.realesrgan`).
+    Raises UserError where Real-ESRGAN's file is not what its name says.
     """
-    folder = pathlib.Path(weights) if weights else WEIGHTS
     found = find_realesrgan()
     return Upsamplers(
-        *(_load(folder / name) for name in ("upsample", "upsample_normals")),
-        load_realesrgan(found) if found else None,
+        _ours("upsample", weights),
+        _ours("upsample_normals", weights),
+        None if found is None else _theirs(found),
     )
 
 
@@ -107,7 +106,7 @@ def upsample_views(
     masks: np.ndarray,
     normals: np.ndarray,
     factor: float = FACTOR,
-    weights: Upsamplers | str | pathlib.Path | None = None,
+    weights: Upsamplers | str | os.PathLike | None = None,
     front: tuple[np.ndarray, np.ndarray] | None = None,
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Give images, masks and normals of N views with `factor` times as many pixels along each side, float32.
@@ -193,10 +192,21 @@ def _within(part, whole):
     return slice(part.start - whole.start, part.stop - whole.start)
 
 
-def _load(folder):
-    if not (folder / "config.json").exists():
+def _ours(name, weights):
+    try:
+        return _loaded(find_weights(name, weights))
+    except UserError:
         return None
+
+
+@functools.lru_cache(maxsize=4)
+def _loaded(folder):
     return Upsampler.from_pretrained(folder, torch_dtype=torch.float32).eval()
+
+
+@functools.lru_cache(maxsize=1)
+def _theirs(file):
+    return load_realesrgan(file)
 
 
 def _run(network, picture, guide=None):

@@ -23,7 +23,7 @@ def find_weights(name: str, folder: str | os.PathLike | None = None) -> pathlib.
     given = folder or os.environ.get(VARIABLE)
     places = [pathlib.Path(given).expanduser()] if given else [_CHECKOUT, _PACKAGE]
     for place in places:
-        if (place / name / "model_index.json").exists():
+        if any((place / name / index).exists() for index in ("model_index.json", "config.json")):
             return place / name
     raise UserError(
         f"The weights of the compact generator's model {name!r} were expected in "
