@@ -78,7 +78,7 @@ GUARDED = (
     "multiview/unique3d/",
     "training/",
 )
-"""What none but each other may import at its top (Warp's kernels; networks): then it may import heavy packages there."""
+"""What none but each other may import at its top (kernels, networks): then it may import heavy packages there."""
 
 
 def test_heavy_packages_are_imported_where_they_are_used(root):
