@@ -1,4 +1,4 @@
-"""The command `soap`: run a portrait, look at a run, make synthetic heads, and see whether this machine can do it."""
+"""The command `soap`: avatars of portraits, synthetic heads, trainings, measurements, and whether this machine can."""
 
 import argparse
 import contextlib
@@ -129,6 +129,19 @@ def _parser() -> argparse.ArgumentParser:
         help="a running Dask scheduler, tcp://host:8786, instead of own processes",
     )
     synth.set_defaults(command=_synth)
+
+    train = commands.add_parser("train", help="train the compact networks", description=_train.__doc__)
+    train.add_argument("what", choices=("prepare", "views", "normals", "upsample"))
+    train.add_argument(
+        "--out", type=pathlib.Path, required=True, metavar="DIR", help="folder of what is made"
+    )
+    train.add_argument("--data", type=pathlib.Path, metavar="DIR", help="samples, of soap train prepare")
+    train.add_argument("--heads", type=int, default=5000, metavar="N", help="samples to prepare [5000]")
+    train.add_argument(
+        "-s", dest="settings", action="append", default=[], metavar="NAME=VALUE",
+        help="a setting such as max_minutes=60 or precision=no, may be repeated",
+    )  # fmt: skip
+    train.set_defaults(command=_train)
     return parser
 
 
@@ -302,6 +315,40 @@ def _write_picture(path, picture) -> None:
     os.replace(aside, path)
 
 
+def _train(options) -> int:
+    """Train the networks of the compact generator on synthetic heads: prepare samples, then views (D_r) and normals
+    (D_n) on them; upsample makes its own. Each goes on where an interrupted one stopped, but upsample begins anew."""
+    from soaplib.runs.parameters import parse_parameters
+    from soaplib.training.command import run
+
+    begun = time.perf_counter()
+    with contextlib.ExitStack() as stack:
+        out = run(
+            options.what,
+            options.out,
+            options.data,
+            options.heads,
+            parse_parameters(options.settings),
+            _heads_bar(stack),
+        )
+    print(f"{options.what}: {out} ({time.perf_counter() - begun:.0f} s).")
+    return 0
+
+
+def _heads_bar(stack):
+    """Give a function that shows (done, total) in a bar, which begins anew with another total."""
+    bars = {}
+
+    def tell(done, total):
+        if total not in bars:
+            from tqdm import tqdm
+
+            bars[total] = stack.enter_context(tqdm(total=total, initial=done, unit="head", smoothing=0.05))
+        bars[total].update(done - bars[total].n)
+
+    return tell
+
+
 def _synth(options) -> int:
     """Make a dataset of synthetic heads: WebDataset shards of pictures with all that is true of them. Shards are
     written whole; the same command goes on where an interrupted one stopped, and a larger --count adds heads."""
@@ -316,17 +363,7 @@ def _synth(options) -> int:
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # workers are ended on the way out
     try:
         with contextlib.ExitStack() as stack:
-            bar = []
-
-            def tell(done, total):
-                if not bar:
-                    from tqdm import tqdm
-
-                    bar.append(
-                        stack.enter_context(tqdm(total=total, initial=done, unit="head", smoothing=0.05))
-                    )
-                bar[0].update(done - bar[0].n)
-
+            tell = _heads_bar(stack)
             index = write_dataset(
                 options.out, recipe, options.count, options.workers, options.scheduler, tell=tell
             )
