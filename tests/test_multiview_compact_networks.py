@@ -68,8 +68,8 @@ def test_the_target_makes_the_estimate_the_clean_views(signal):
     a = torch.full((3,), signal)
     noisy = signal * clean + (1 - signal**2) ** 0.5 * 2 * noise  # `given` halves its noise
     target = network.target(noisy, a, clean, base)
-    skip, scale, _ = network._factors(a)
-    estimate = base + skip * (noisy - signal * base) + scale * target
+    change, scale = network._linear(noisy, a, base)
+    estimate = base + change + scale * target
     torch.testing.assert_close(estimate, clean, atol=1e-4, rtol=1e-4)
     assert target.std() == pytest.approx(1, abs=0.02)
 

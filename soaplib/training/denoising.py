@@ -19,7 +19,7 @@ class DenoisingSettings(LoopSettings):
     condition is withheld, for guidance; last_step: the share drawn at pure noise, where one step gives the conditional
     mean."""
 
-    widths: tuple[int, ...] = (48, 96, 160, 224)
+    widths: tuple[int, ...] = (32, 64, 128, 192)
     depths: tuple[int, ...] = (1, 1, 1, 1)
     attention: tuple[str, ...] = ("", "", "rows", "all")
     dropout: float = 0.1
@@ -72,10 +72,9 @@ def denoise(network, core, clean, guide, base, settings, generator) -> Denoised:
     return Denoised(output.sample, output.correction, core.target(noisy, signal, clean, base), signal)
 
 
-def one_step(network, guide, base, seed: int = 0) -> torch.Tensor:
-    """Give the estimate (B, V, C, S, S) from pure noise, of a fixed seed."""
-    noise = torch.randn(base.shape, generator=torch.Generator().manual_seed(seed)).to(base)
-    return network(noise, noise.new_zeros(len(noise)), guide, base).sample
+def one_step(network, guide, base) -> torch.Tensor:
+    """Give the estimate (B, V, C, S, S) from pure noise, of which the network sees nothing."""
+    return network(base, base.new_zeros(len(base)), guide, base).sample
 
 
 def keep_pipeline(pipeline_class: type, network: CompactUNet, folder: pathlib.Path) -> None:

@@ -32,7 +32,8 @@ class CompactUNet(ModelMixin, ConfigMixin):
     the best linear estimate of x_0 from the base and x_t is base + k (x_t - a base), k = a b^2 / (a^2 b^2 + s^2), and
     it is off by b s / sqrt(a^2 b^2 + s^2): the network's output F, of unit size, is scaled by that and added. This is
     the preconditioning of Karras et al. 2022 (arXiv 2206.00364, section 5) with the base as the mean instead of zero.
-    F starts at zero, so at pure noise (a = 0) an untrained network gives the base.
+    F starts at zero, so at pure noise (a = 0) an untrained network gives the base. Of the noisy views the network is
+    told k (x_t - a base), which fades as they do: pure noise, that tells nothing, is not told at all.
 
     The network starts on patches and halves the picture at each further width. Time and view scale and shift every
     residual block; the views see each other by joint self-attention at the levels `attention` names: over "all" tokens
@@ -51,7 +52,7 @@ class CompactUNet(ModelMixin, ConfigMixin):
         self,
         channels: int = 4,
         guide_channels: int = 20,
-        widths: tuple[int, ...] = (48, 96, 160, 224),
+        widths: tuple[int, ...] = (32, 64, 128, 192),
         depths: tuple[int, ...] = (1, 1, 1, 1),
         attention: tuple[str, ...] = ("", "", "rows", "all"),
         place: tuple[int, int] = (8, 11),
@@ -99,10 +100,9 @@ class CompactUNet(ModelMixin, ConfigMixin):
         views each one is, 0 to V - 1 if not given.
         """
         b, v, c, size, _ = sample.shape
-        skip, scale, unit = self._factors(signal)
-        innovation = (sample - _spread(signal) * base) / unit
+        change, scale = self._linear(sample, signal, base)
         grid = _grid(size, sample)
-        x = torch.cat([innovation, base, guide], 2).flatten(0, 1)
+        x = torch.cat([change / self.config.base_spread, base, guide], 2).flatten(0, 1)
         x = self.enter(torch.cat([x, grid.expand(b * v, -1, -1, -1)], 1))
         place = guide[:, :, slice(*self.config.place)].flatten(0, 1)
         place = torch.cat([place, grid.expand(b * v, -1, -1, -1)], 1)
@@ -124,19 +124,19 @@ class CompactUNet(ModelMixin, ConfigMixin):
                 x = block(x, embedding)
         x = functional.pixel_shuffle(self.leave(functional.silu(self.normalise(x))), self.config.patch)
         correction = x.float().view(b, v, c, size, size)
-        return CompactOutput(base + skip * unit * innovation + scale * correction, correction)
+        return CompactOutput(base + change + scale * correction, correction)
 
     def target(self, sample, signal, clean, base) -> torch.Tensor:
         """Give the correction F (B, V, C, S, S) that would have made the estimate equal the clean views."""
-        skip, scale, _ = self._factors(signal)
-        return (clean - base - skip * (sample - _spread(signal) * base)) / scale
+        change, scale = self._linear(sample, signal, base)
+        return (clean - base - change) / scale
 
-    def _factors(self, signal):
-        """Factors of the innovation and of F, and the innovation's deviation: (B, 1, 1, 1, 1) each."""
-        a, spread = _spread(signal), self.config.base_spread
+    def _linear(self, sample, signal, base):
+        """The best linear estimate of x_0 less the base, and by how much it is off (B, 1, 1, 1, 1)."""
+        a, spread = signal[:, None, None, None, None], self.config.base_spread
         noise = (1 - a * a).clamp_min(1e-6)
         variance = a * a * spread**2 + noise
-        return a * spread**2 / variance, spread * (noise / variance).sqrt(), variance.sqrt()
+        return a * spread**2 / variance * (sample - a * base), spread * (noise / variance).sqrt()
 
 
 class _Residual(nn.Module):
@@ -183,10 +183,6 @@ class _Across(nn.Module):
             rows = self.attend(rows.reshape(-1, *rows.shape[3:])).reshape(rows.shape)
             hidden = rows.transpose(1, 2).reshape(hidden.shape)
         return x + hidden.movedim(-1, 1)
-
-
-def _spread(signal):
-    return signal[:, None, None, None, None]
 
 
 def _grid(size, like):

@@ -4,7 +4,11 @@ import functools
 import os
 import pathlib
 
+import torch
+from diffusers import DDIMScheduler
+
 from soaplib.errors import UserError
+from soaplib.multiview.compact.unet import CompactUNet
 
 VARIABLE = "SOAP_WEIGHTS"
 """Environment variable that names a folder of weights to take instead of those that come with soaplib."""
@@ -35,6 +39,7 @@ def find_weights(name: str, folder: str | os.PathLike | None = None) -> pathlib.
 @functools.lru_cache(maxsize=4)
 def load_pipeline(pipeline_class: type, folder: pathlib.Path):
     """Load a pipeline from its folder in single precision, once; it shows no progress bar."""
-    pipeline = pipeline_class.from_pretrained(folder)
+    unet = CompactUNet.from_pretrained(folder / "unet", torch_dtype=torch.float32).eval()
+    pipeline = pipeline_class(unet, DDIMScheduler.from_pretrained(folder / "scheduler"))
     pipeline.set_progress_bar_config(disable=True)
     return pipeline
