@@ -233,13 +233,16 @@ def test_what_the_portrait_shows_is_known():
 
 def test_normals_start_from_the_head_and_under_hair_from_the_shell():
     guide, views = torch.zeros(1, 6, len(CHANNELS), 1, 3), torch.ones(1, 6, 4, 1, 3)
-    guide[:, :, CHANNELS.index("head_normals.x")] = 1
+    guide[:, :, CHANNELS.index("head_mask")] = 1
+    guide[:, :, CHANNELS.index("head_normals.x")], guide[:, :, CHANNELS.index("head_normals.z")] = 0.6, 0.8
+    guide[0, 5, CHANNELS.index("head_normals.z"), 0, 0] = -0.8  # from inside
     guide[:, :, CHANNELS.index("shell_normals.z")] = 0.5
     guide[:, :, CHANNELS.index("hair"), 0, 1] = 1
     views[:, :, 3, 0, 2] = -1
     inputs, base = normals_inputs(guide, views)
     assert inputs.shape[2] == NORMALS_CHANNELS
-    torch.testing.assert_close(base[0, 2, :, 0].T, torch.tensor([[1.0, 0, 0], [0, 0, 1.0], [0, 0, 0]]))
+    torch.testing.assert_close(base[0, 2, :, 0].T, torch.tensor([[0.6, 0, 0.8], [0, 0, 1.0], [0, 0, 0]]))
+    torch.testing.assert_close(base[0, 5, :, 0, 0], torch.tensor([0, 0, 1.0]))
     torch.testing.assert_close(inputs[:, :, -4:], views)
 
 

@@ -11,6 +11,7 @@ PLACE = (CHANNELS.index("places.x"), CHANNELS.index("places.z") + 1)
 _HEAD, _SHELL = (
     slice(CHANNELS.index(f"{name}_normals.x"), CHANNELS.index(f"{name}_mask")) for name in ("head", "shell")
 )
+_HEAD_MASK = CHANNELS.index("head_mask")
 _HAIR = CHANNELS.index("hair")
 _SEEN = CHANNELS.index("seen.r")
 _GEOMETRY = _SEEN  # all channels before the portrait's colours
@@ -44,10 +45,11 @@ def normals_inputs(guide: torch.Tensor, views: torch.Tensor) -> tuple[torch.Tens
     """Give D_n's guide (B, V, `NORMALS_CHANNELS`, S, S) and base (B, V, 3, S, S).
 
     guide: of D_r. views: (B, V, 4, S, S) colours on white and alpha in [-1, 1]. The base has the fitted head's normals
-    where there is no hair, else those of the swollen head, and none outside the views' masks.
+    where it is seen and bears no hair, else those of the swollen head, and none outside the views' masks.
     """
     alpha = views[:, :, 3:] / 2 + 0.5
-    base = functional.normalize(
-        torch.lerp(guide[:, :, _HEAD], guide[:, :, _SHELL], guide[:, :, _HAIR, None]), dim=2
-    )
+    head, shell = guide[:, :, _HEAD], guide[:, :, _SHELL]
+    shown = guide[:, :, _HEAD_MASK, None] * (head[:, :, 2:] > 0)  # the head model is open below: not its inside
+    bare = (1 - guide[:, :, _HAIR, None]) * shown
+    base = functional.normalize(torch.lerp(shell, head, bare), dim=2)
     return torch.cat([guide[:, :, :_GEOMETRY], views], 2), base * alpha
