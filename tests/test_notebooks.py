@@ -10,7 +10,7 @@ import pytest
 from soaplib.runs import STAGES, notebooks_folder
 from soaplib.runs.stages import read_notebook
 
-NAMES = ("00_tour", *STAGES, "10_synthetic_heads", "11_train_views", "12_train_normals")
+NAMES = ("00_tour", *STAGES, "07_evaluation", "10_synthetic_heads", "11_train_views", "12_train_normals")
 LONGEST_CELL = 25
 OWN_PARAMETERS = 5
 NEVER = re.compile(

@@ -229,6 +229,19 @@ def test_the_tour_shows_it(run, root, tmp_path):
     assert sum("<video" in output.get("data", {}).get("text/html", "") for output in outputs) == 2
 
 
+def test_the_evaluation_measures_a_synthetic_head_and_the_run(run, root, tmp_path):
+    parameters = {"run_dir": str(run), "profile": "draft"}
+    outputs = execute(root / "notebooks" / "07_evaluation.ipynb", tmp_path, parameters)
+    assert sum("image/png" in output.get("data", ()) for output in outputs) >= 10
+    done = json.loads((run / "07_evaluation" / "stage.json").read_text())
+    metrics = done["metrics"]
+    assert 0 < metrics["chamfer_ratio"] < 0.6 and metrics["iou"] > 0.9
+    assert metrics["avatar_silhouette"] > 0.9 and metrics["avatar_psnr"] > 20
+    assert metrics["avatar_eyes_shut"] == 0 and metrics["avatar_landmarks"] < 5
+    names = {pathlib.Path(figure["file"]).stem for figure in done["figures"]}
+    assert {"distances", "painted", "held_out", "actions", "motion", "likeness", "shut"} <= names
+
+
 def test_the_notebook_of_synthetic_heads_runs_alone(root, tmp_path):
     parameters = {"run_dir": str(tmp_path / "out"), "profile": "draft", "heads": 6, "size": 64}
     outputs = execute(root / "notebooks" / "10_synthetic_heads.ipynb", tmp_path, parameters)
