@@ -17,7 +17,7 @@ _GREY, _GROUND = 0.78, 0.965
 _BRIGHT = 1.25  # a portrait has light of its own already; this makes up for the shade that comes on top
 
 
-def relit(views: Views, direction: Sequence[float], ambient: float = 0.2, colours: bool = True) -> np.ndarray:
+def relit(views: Views, direction: Sequence[float], ambient: float = 0.3, colours: bool = True) -> np.ndarray:
     """Light views by Lambert's law, I = a (s + (1 - s) max(0, n l)): (N, H, W, 3) in [0, 1] on a pale ground.
 
     direction: to the light, in the axes of view 0; it stands still about the head, so each view turns it as it turns
@@ -50,7 +50,7 @@ def light_stage_page(views: Views, size: int = 240) -> str:
     return asset("light_stage.html").replace("/*GIVEN*/", json.dumps(given))
 
 
-def show_light_stage(views: Views, height: int = 330) -> None:
+def show_light_stage(views: Views, height: int = 300) -> None:
     """Show the page in a notebook; it stays alive in the executed notebook, and in a page made of it."""
     from IPython.display import HTML, display
 
