@@ -277,6 +277,9 @@ def _evaluate(options) -> int:
     worst, results = WorstHeads(), []
 
     class Told(Watch):
+        def begins(self, heads):
+            bar.reset(heads)
+
         def measured(self, truth, fitted, row):
             worst.see(truth, fitted, row)
 

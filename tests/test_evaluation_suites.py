@@ -41,6 +41,9 @@ def test_a_head_that_fails_is_told_and_the_rest_goes_on(fake):
     said, sizes = [], []
 
     class Told(Watch):
+        def begins(self, heads):
+            sizes.append(heads)
+
         def failed(self, name, reason):
             said.append((name, reason))
 
@@ -49,7 +52,7 @@ def test_a_head_that_fails_is_told_and_the_rest_goes_on(fake):
 
     result = evaluate(4, watch=Told())
     assert said == [("1", "No face."), ("2", "ValueError: odd")]
-    assert sizes == [(1, 0), (1, 1), (1, 2), (2, 2)]
+    assert sizes == [4, (1, 0), (1, 1), (1, 2), (2, 2)]
     assert result["heads"] == 2 and [one["defect"] for one in result["failed"]] == [False, True]
     assert result["metrics"]["chamfer"] == {
         "mean": 2.0, "median": 2.0, "p90": pytest.approx(2.8), "unit": "% of head height",

@@ -40,9 +40,11 @@ _VIEW_SIZE = 256
 class Watch:
     """Is told by `evaluate` what happens; does nothing by itself.
 
-    measured: after each head, its truth (a `Truth` or a `Reference`), the fit, and its row. failed: a head's name, and
-    why there is no row of it. so_far: after either, what `evaluate` would return now.
+    begins: with how many heads. measured: after each of them, its truth (a `Truth` or a `Reference`), the fit, and its
+    row. failed: a head's name, and why there is no row of it. so_far: after either, what `evaluate` would return now.
     """
+
+    def begins(self, heads: int) -> None: ...
 
     def measured(self, truth, fitted: Fitted, row: dict) -> None: ...
 
@@ -77,10 +79,11 @@ def evaluate(
         cases, units = _synthetic_cases(heads, model, given, profile), UNITS
     else:
         files = find_references(references, heads)
-        model = load_head()
+        model, heads = load_head(), len(files)
         cases, units = _reference_cases(files, model, given, profile), REFERENCE_UNITS
     units = units | {f"view_{name}": unit for name, unit in VIEW_UNITS.items()}
     rows, failed, watch = [], [], watch or Watch()
+    watch.begins(heads)
     for name, work in cases:
         try:
             truth, fitted, row = work()
