@@ -104,12 +104,14 @@ class NormalsTask:
     def _imagined(self, batch, generator):
         """The views (B, V, 4, S, S) as D_r may have made them."""
         views = signed_views(batch["views"])
-        chance = torch.rand(len(views), generator=generator).to(views.device)[:, None, None, None, None]
+        chosen = torch.rand(len(views), generator=generator) < self.settings.imagined
+        if not chosen.any():
+            return views
         if self.artist is None:
             imagined = signed_views(degrade_views(batch["views"], generator))
         else:
             imagined = self._artists(batch)
-        return torch.where(chance < self.settings.imagined, imagined, views)
+        return torch.where(chosen.to(views.device)[:, None, None, None, None], imagined, views)
 
     @torch.no_grad()
     def _artists(self, batch):

@@ -10,6 +10,7 @@ from soaplib.head import HeadModel
 from soaplib.head.swell import swell
 from soaplib.multiview.compact.guide import Guide, make_guide
 from soaplib.multiview.compact.inputs import known_views, normals_inputs, signed_views
+from soaplib.multiview.compact.outlines import keep_outlines
 from soaplib.multiview.compact.pipeline import NormalsPipeline, ViewsPipeline
 from soaplib.multiview.compact.upsample import upsample_views
 from soaplib.multiview.compact.weights import find_weights, load_pipeline
@@ -47,7 +48,8 @@ def compact_views(
     D_n always makes one step. seed: of the noise. About 4 s on two cores.
     Raises UserError where there are no weights.
     """
-    artist = load_pipeline(ViewsPipeline, find_weights("views", weights))
+    found = find_weights("views", weights)
+    artist = load_pipeline(ViewsPipeline, found)
     sculptor = load_pipeline(NormalsPipeline, find_weights("normals", weights))
     guide = make_guide(portrait, head, pose, SIZE)
     stack, base = guide_tensors(guide)
@@ -57,12 +59,13 @@ def compact_views(
         stack, base, num_inference_steps=steps, guidance_scale=guidance, eta=eta, generator=generator,
         known=known, known_weight=sure, output_type="pt",
     ).images.clamp(-1, 1)  # fmt: skip
+    drawn = keep_outlines(drawn, guide.cameras)
     normals = sculptor(*normals_inputs(stack, drawn), generator=generator).images[0]
     low = artist.decode(drawn)
     matte = portrait.matte[..., None]
     front = resized(np.concatenate([portrait.image * matte + 1 - matte, matte], -1), size).clip(0, 1)
     images, masks, normals = upsample_views(
-        low.images[0], low.masks[0], normals, size / SIZE, weights, (front[..., :3], front[..., 3])
+        low.images[0], low.masks[0], normals, size / SIZE, found.parent, (front[..., :3], front[..., 3])
     )
     cameras = guide.cameras.copy()
     cameras[:, :3] *= size / SIZE

@@ -1,0 +1,53 @@
+"""What the portrait's outline tells about those of the other views, by geometry alone.
+
+The cameras are orthographic and turn about the picture's vertical axis. So the back view's outline is the portrait's,
+mirrored, and a row in which the portrait shows nothing of the head shows nothing of it in any view.
+"""
+
+import numpy as np
+import torch
+import torch.nn.functional as functional
+
+_BACK = 2
+_SOLID = 0.3  # alpha above which a pixel's own colour is taken, not that of its neighbourhood
+_NEAR = 7  # pixels of a side of the neighbourhood
+
+
+def keep_outlines(views: torch.Tensor, cameras: np.ndarray) -> torch.Tensor:
+    """Bring the masks of views 1-5 in line with that of view 0.
+
+    views: (B, 6, 4, S, S) colours on white and alpha in [-1, 1]. cameras: (6, 4, 4) that see them, the same for all B.
+    Colours stay, but for how much white shines through.
+    """
+    values = views / 2 + 0.5
+    alpha = values[:, :, 3:]
+    changed = torch.minimum(alpha, _rows(alpha[:, :1]))
+    changed[:, 0] = alpha[:, 0]
+    changed[:, _BACK] = _mirrored(alpha[:, 0], (cameras[0, 0, 3] + cameras[_BACK, 0, 3]) / 2)
+    colours = _straight(values[:, :, :3] - 1 + alpha, alpha)
+    made = 2 * torch.cat([colours * changed + 1 - changed, changed], 2) - 1
+    return torch.cat([views[:, :1], made[:, 1:]], 1)
+
+
+def _rows(alpha):
+    """The largest alpha (B, 1, 1, S, 1) of each row and of those next to it."""
+    most = alpha.amax(-1)
+    return functional.max_pool1d(most.flatten(1, 2), 3, 1, 1)[:, :, None, :, None]
+
+
+def _mirrored(alpha, column):
+    """Mirror (B, 1, S, S) about a column, in pixels from the left side."""
+    size = alpha.shape[-1]
+    at = (torch.arange(size) + 0.5) / size * 2 - 1
+    y, x = torch.meshgrid(at, 4 * float(column) / size - 2 - at, indexing="ij")
+    grid = torch.stack([x, y], -1).to(alpha).expand(len(alpha), -1, -1, -1)
+    return functional.grid_sample(alpha, grid, padding_mode="zeros", align_corners=False)
+
+
+def _straight(premultiplied, alpha):
+    """Colours (B, V, 3, S, S) without white or alpha in them."""
+    flat, cover = premultiplied.flatten(0, 1), alpha.flatten(0, 1)
+    near = [functional.avg_pool2d(values, _NEAR, 1, _NEAR // 2) for values in (flat, cover)]
+    around = near[0] / near[1].clamp_min(1e-3)
+    colours = torch.where(cover > _SOLID, flat / cover.clamp_min(_SOLID), around)
+    return colours.clamp(0, 1).view(premultiplied.shape)

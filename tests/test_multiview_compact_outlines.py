@@ -1,0 +1,65 @@
+"""What the portrait's outline tells about the others."""
+
+import numpy as np
+import torch
+
+from soaplib.multiview.compact.outlines import keep_outlines
+from soaplib.multiview.geometric import view_cameras
+from soaplib.render import orthographic, render_views
+
+SIZE = 48
+
+
+def cameras(pivot=(0.01, 0.0, 0.02)):
+    camera = orthographic(np.eye(3), 200.0, np.array([SIZE / 2 + 3.0, SIZE / 2]))
+    return view_cameras(camera, np.array(pivot))
+
+
+def lopsided(six):
+    """Six true masks of a tetrahedron without any symmetry."""
+    vertices = torch.tensor(
+        [[-0.08, -0.06, 0.0], [0.06, -0.07, 0.03], [0.02, 0.08, -0.02], [0.01, -0.02, -0.09]]
+    )
+    faces = torch.tensor([[0, 1, 2], [0, 3, 1], [0, 2, 3], [1, 3, 2]])
+    return render_views(vertices, faces, torch.as_tensor(six, dtype=torch.float32), (SIZE, SIZE)).mask
+
+
+def drawn(masks, colours):
+    """Views of one colour each on white, (1, 6, 4, S, S) in [-1, 1]."""
+    alpha = masks[:, None]
+    return 2 * torch.cat([colours[:, :, None, None] * alpha + 1 - alpha, alpha], 1)[None] - 1
+
+
+def test_the_back_view_gets_the_mirrored_outline_and_keeps_its_colour():
+    six = cameras()
+    masks = lopsided(six)
+    colours = torch.rand(6, 3, generator=torch.Generator().manual_seed(0))
+    wrong = masks.clone()
+    wrong[2] = torch.roll(masks[2], 4, -1)
+    made = keep_outlines(drawn(wrong, colours), six)
+    alpha = made[0, 2, 3] / 2 + 0.5
+    assert (alpha - masks[2]).abs().mean() < 0.004 < (wrong[2] - masks[2]).abs().mean()
+    solid = (alpha > 0.95) & (wrong[2] > 0.02)
+    torch.testing.assert_close(
+        made[0, 2, :3][:, solid] / 2 + 0.5, colours[2][:, None].expand(3, int(solid.sum())), atol=0.06, rtol=0
+    )
+
+
+def test_true_masks_are_left_as_they_are():
+    six = cameras()
+    masks = lopsided(six)
+    views = drawn(masks, torch.full((6, 3), 0.25))
+    made = keep_outlines(views, six)
+    torch.testing.assert_close(made[:, 0], views[:, 0])
+    for k in (1, 3, 4, 5):
+        assert (made[0, k] - views[0, k]).abs().mean() < 2e-3
+
+
+def test_rows_without_the_head_are_empty_in_all_views():
+    six = cameras()
+    masks = lopsided(six)
+    above = int(torch.nonzero(masks[0].amax(1))[0]) - 2
+    wrong = masks.clone()
+    wrong[1:, :above] = 1
+    made = keep_outlines(drawn(wrong, torch.full((6, 3), 0.5)), six)
+    assert (made[0, 1:, 3, : above - 1] == -1).all() and (made[0, 1:, :3, : above - 1] == 1).all()
