@@ -10,7 +10,7 @@ from soaplib.head import HeadModel
 from soaplib.head.swell import swell
 from soaplib.multiview.compact.guide import Guide, make_guide
 from soaplib.multiview.compact.inputs import known_views, normals_inputs, signed_views
-from soaplib.multiview.compact.outlines import keep_outlines
+from soaplib.multiview.compact.outlines import draw_outlines
 from soaplib.multiview.compact.pipeline import NormalsPipeline, ViewsPipeline
 from soaplib.multiview.compact.upsample import upsample_views
 from soaplib.multiview.compact.weights import find_weights, load_pipeline
@@ -59,7 +59,7 @@ def compact_views(
         stack, base, num_inference_steps=steps, guidance_scale=guidance, eta=eta, generator=generator,
         known=known, known_weight=sure, output_type="pt",
     ).images.clamp(-1, 1)  # fmt: skip
-    drawn = keep_outlines(drawn, guide.cameras)
+    drawn = draw_outlines(drawn, guide.cameras)
     normals = sculptor(*normals_inputs(stack, drawn), generator=generator).images[0]
     low = artist.decode(drawn)
     matte = portrait.matte[..., None]
