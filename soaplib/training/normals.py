@@ -13,6 +13,7 @@ from soaplib.multiview.compact.inputs import (
     normals_inputs,
     signed_views,
 )
+from soaplib.multiview.compact.outlines import draw_outlines
 from soaplib.multiview.compact.pipeline import NormalsPipeline, ViewsPipeline
 from soaplib.training.augment import augment, degrade_views
 from soaplib.training.denoising import (
@@ -117,7 +118,7 @@ class NormalsTask:
     def _artists(self, batch):
         made = one_step(self.artist.to(batch["guide"].device), batch["guide"], signed_views(batch["base"]))
         known, weight = known_views(batch["guide"])
-        return torch.lerp(made, known, weight).clamp(-1, 1)
+        return draw_outlines(torch.lerp(made, known, weight).clamp(-1, 1), None)
 
 
 def mean_angle(normals: torch.Tensor, truth: torch.Tensor, inside: torch.Tensor) -> float:

@@ -16,22 +16,24 @@ _EDGE, _GAIN = (
     0.6,
     3.0,
 )  # the chance along which an outline runs (held-out heads: the best overlap), its steepness
-_SOLID = 0.3  # alpha above which a pixel's own colour is taken, not that of its neighbourhood
-_NEAR = 7  # pixels of a side of the neighbourhood
+_POSSIBLE, _SURE = 0.5, 0.97  # chances between which a pixel's own colour takes over from its neighbourhood's
+_NEAR = 9  # pixels of a side of the neighbourhood
 
 
-def draw_outlines(views: torch.Tensor, cameras: np.ndarray) -> torch.Tensor:
+def draw_outlines(views: torch.Tensor, cameras: np.ndarray | None) -> torch.Tensor:
     """Make the masks of views 1-5 clear, in one piece, and in line with that of view 0.
 
-    views: (B, 6, 4, S, S) colours on white and alpha in [-1, 1]. cameras: (6, 4, 4) that see them, the same for all B.
-    Colours stay, but for how much white shines through.
+    views: (B, 6, 4, S, S) colours on white and alpha in [-1, 1]. cameras: (6, 4, 4) that see them, the same for all B;
+    None: the back view's outline is not mirrored from the front's. Colours stay where a pixel surely shows the head;
+    nearer to the outline, where the network mixed them with what may be behind, they are those from farther inside.
     """
     values = views / 2 + 0.5
     alpha = values[:, :, 3:]
     clear = ((alpha - _EDGE) * _GAIN + 0.5).clamp(0, 1)
     changed = torch.minimum(clear * _main_piece(clear), _rows(alpha[:, :1]))
     changed[:, 0] = alpha[:, 0]
-    changed[:, _BACK] = _mirrored(alpha[:, 0], (cameras[0, 0, 3] + cameras[_BACK, 0, 3]) / 2)
+    if cameras is not None:
+        changed[:, _BACK] = _mirrored(alpha[:, 0], (cameras[0, 0, 3] + cameras[_BACK, 0, 3]) / 2)
     colours = _straight(values[:, :, :3] - 1 + alpha, alpha)
     made = 2 * torch.cat([colours * changed + 1 - changed, changed], 2) - 1
     return torch.cat([views[:, :1], made[:, 1:]], 1)
@@ -65,9 +67,13 @@ def _mirrored(alpha, column):
 
 
 def _straight(premultiplied, alpha):
-    """Colours (B, V, 3, S, S) without white or alpha in them."""
+    """Colours (B, V, 3, S, S) without white or alpha in them, near the outline from inside."""
     flat, cover = premultiplied.flatten(0, 1), alpha.flatten(0, 1)
-    near = [functional.avg_pool2d(values, _NEAR, 1, _NEAR // 2) for values in (flat, cover)]
-    around = near[0] / near[1].clamp_min(1e-3)
-    colours = torch.where(cover > _SOLID, flat / cover.clamp_min(_SOLID), around)
-    return colours.clamp(0, 1).view(premultiplied.shape)
+    colours = (flat / cover.clamp_min(_POSSIBLE)).clamp(0, 1)
+    sure = ((cover - _POSSIBLE) / (_SURE - _POSSIBLE)).clamp(0, 1) ** 2
+    weight = sure**2 + 1e-6 * cover
+    around, reached = colours * weight, weight
+    for _ in range(2):
+        around, reached = (functional.avg_pool2d(v, _NEAR, 1, _NEAR // 2) for v in (around, reached))
+    around = around / reached.clamp_min(1e-12)
+    return torch.lerp(around, colours, sure).view(premultiplied.shape)
