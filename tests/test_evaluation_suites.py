@@ -61,7 +61,7 @@ def test_a_head_that_fails_is_told_and_the_rest_goes_on(fake):
     assert [row["name"] for row in result["per_head"]] == ["0", "3"]
     assert {"suite", "heads", "views", "metrics", "per_head"} <= set(result)
     text = table(result)
-    assert "2 heads were measured, 2 were not" in text and "1: No face." in text
+    assert "measured: 2; not measured: 2" in text and "1: No face." in text
     json.dumps(result, allow_nan=False)
 
 
@@ -70,7 +70,7 @@ def test_the_command_keeps_what_was_finished(fake, tmp_path, capsys):
     file = tmp_path / "r.json"
     code = cli.main(["evaluate", "--heads", "2", "--json", str(file), "--sheet", str(tmp_path / "s.png")])
     assert code == 130 and json.loads(file.read_text())["heads"] == 1
-    assert "1 heads were measured" in capsys.readouterr().out
+    assert "measured: 1" in capsys.readouterr().out
     assert sorted(path.name for path in tmp_path.iterdir()) == ["r.json", "s.png"]
 
 

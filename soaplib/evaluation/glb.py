@@ -31,7 +31,7 @@ def read_glb(path: pathlib.Path) -> tuple[Part, ...]:
     try:
         document, binary = _chunks(path.read_bytes())
     except (ValueError, struct.error, OSError) as error:
-        raise UserError(f"{path.name} cannot be read as a GLB file ({error}); export it again.") from error
+        raise UserError(f"{path.name} cannot be read as a GLB file; export it again.") from error
     compressed = _COMPRESSED & set(document.get("extensionsRequired", ()))
     if compressed:
         raise UserError(f"{path.name} is compressed ({min(compressed)}); export it without compression.")

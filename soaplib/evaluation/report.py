@@ -22,7 +22,7 @@ def table(result: dict) -> str:
         numbers = " ".join(f"{value[k]:9.3f}" for k in ("mean", "median", "p90"))
         lines.append(f"{name:<20} {numbers}  {value['unit']}")
     failed = result.get("failed", ())
-    lines.append(f"{result['heads']} heads were measured" + (f", {len(failed)} were not:" if failed else "."))
+    lines.append(f"measured: {result['heads']}" + (f"; not measured: {len(failed)}" if failed else ""))
     return "\n".join([*lines, *(f"  {one['name']}: {one['reason']}" for one in failed)])
 
 
