@@ -118,18 +118,23 @@ def testbounded_least_squares_agrees_with_scipy(seed):
     np.testing.assert_allclose(found, right_one, atol=1e-8)
 
 
-def test_a_skull_is_about_as_long_as_skulls_are(head):
-    """A face-on picture does not show how long a head is: without a prior for that, it comes out 1.4 to 1.6."""
+def test_a_skull_and_a_neck_are_in_proportion(head):
+    """A face-on picture does not show them: without a prior skulls come out 1.4 to 1.6 times as long as broad, and the
+    nape as far back as the skull."""
+    low, high = np.quantile(head.template[head.region("face") > 0.5, 1], [0, 1])
+    neck = (head.region("neck") > 0.5) & head.part_vertices("skin")
+    neck &= np.abs(head.template[:, 1] - low + 0.2 * (high - low)) < 0.006
 
-    def long(shape):
+    def proportions(shape):
         vertices = head.template + head.shape_basis @ shape
         eyes = vertices[head.part_vertices("left_eye", "right_eye")].mean(0)
         over = head.skull & (head.region("ears") < 0.1) & (vertices[:, 1] > eyes[1] + 0.02)
         breadth, _, length = np.ptp(vertices[over], axis=0)
-        return length / breadth
+        return length / breadth, (vertices[neck, 2].min() - vertices[over, 2].min()) / breadth
 
-    fitted = [
-        long(fit_head(made_up_portrait(head, 256, (0, 0, 0), 0.6, seed=k).portrait, head).shape)
+    fitted = np.array([
+        proportions(fit_head(made_up_portrait(head, 256, (0, 0, 0), 0.6, seed=k).portrait, head).shape)
         for k in range(4)
-    ]
-    assert min(fitted) > 1.17 and max(fitted) < 1.37
+    ])  # fmt: skip
+    assert fitted[:, 0].min() > 1.17 and fitted[:, 0].max() < 1.37
+    assert fitted[:, 1].min() > 0.08 and fitted[:, 1].max() < 0.2

@@ -26,7 +26,9 @@ _REDUNDANCY = 6.0  # neighbouring landmarks err together: this many count as one
 UNSEEN = ("tongueOut", "cheekPuff", "mouthClose", "jawForward")  # actions that 2D landmarks do not show
 # A skull's length over its breadth, and how far that strays: 197 mm over 154 mm in men, 187 over 147 in women (US Army
 # survey of 2012, Gordon et al. 2014), a little rounder in drawn heads. A face-on picture says nothing of the length.
-_LENGTH_OVER_BREADTH, _STRAYS = 1.27, 0.05
+_LENGTH_OVER_BREADTH, _LENGTH_STRAYS = 1.27, 0.05
+# How far the nape lies before the back of the skull, over that breadth: as in the synthetic people.
+_NAPE_OVER_BREADTH, _NAPE_STRAYS = 0.14, 0.04
 _STEPS = 14
 _LARGEST_GAZE = np.radians(38)
 
@@ -35,10 +37,10 @@ def fit_head(portrait: Portrait, head: HeadModel) -> HeadPose:
     """Fit the head model to the portrait's landmarks.
 
     Gauss-Newton on x = s (R M(beta, psi))_xy + t: each step solves one bounded linear least-squares problem in
-    the shape (standard normal prior, and a skull about 1.27 times as long as broad), the expression (0 to 1, shrunk
-    towards 0) and the camera (rotation, log scale, shift), with Huber weights on the landmarks. The gaze
-    follows from the irises afterwards, as a turn of the eye joints. Gaze actions stay 0: the joints say it. 14 steps,
-    about 0.2 s on one core.
+    the shape (standard normal prior, and a skull and a nape in proportion), the expression (0 to 1, shrunk towards
+    0) and the camera (rotation, log scale, shift), with Huber weights on the landmarks. The gaze follows from the
+    irises afterwards, as a turn of the eye joints. Gaze actions stay 0: the joints say it. 14 steps, about 0.2 s on
+    one core.
     """
     weights = _landmark_weights(portrait)
     targets = portrait.landmarks.astype(np.float64)
@@ -65,12 +67,12 @@ def fit_head(portrait: Portrait, head: HeadModel) -> HeadPose:
 class _LandmarkBases:
     """The head model seen at its landmarks alone: mean (478, 3), shape (478, 3, S), expression (478, 3, E).
 
-    long: (S + 1,) how much too long for its breadth the skull is, in standard deviations, linear in the shape; last
-    that of the mean head.
+    odd: (2, S + 1) how far the skull's length and the nape are out of proportion, in standard deviations, linear in
+    the shape; last that of the mean head.
     """
 
-    def __init__(self, mean, shape, expression, long):
-        self.mean, self.shape, self.expression, self.long = mean, shape, expression, long
+    def __init__(self, mean, shape, expression, odd):
+        self.mean, self.shape, self.expression, self.odd = mean, shape, expression, odd
 
     @classmethod
     def of(cls, head):
@@ -79,21 +81,36 @@ class _LandmarkBases:
         def at(attribute):
             return np.einsum("lc,lc...->l...", weights, attribute[corners].astype(np.float64))
 
-        return cls(at(head.template), at(head.shape_basis), at(head.expression_basis), _too_long(head))
+        return cls(at(head.template), at(head.shape_basis), at(head.expression_basis), _odd_proportions(head))
 
 
-def _too_long(head):
-    """The row of `_LandmarkBases.long`: measured between the mean skull's outermost vertices above the eyes."""
+def _odd_proportions(head):
+    """The rows of `_LandmarkBases.odd`: measured between the mean skull's outermost vertices above the eyes, and from
+    its back to that of the neck, a fifth of the face's height below the chin."""
     eyes = head.template[head.part_vertices("left_eye", "right_eye")].mean(0)
-    tall = np.ptp(head.template[head.skull, 1])
+    tall, skin = np.ptp(head.template[head.skull, 1]), head.part_vertices("skin")
     over = head.skull & (head.template[:, 1] > eyes[1] + 0.1 * tall) & (head.region("ears") < 0.1)
-    ids = np.flatnonzero(over)
-    x, z = head.template[ids, 0], head.template[ids, 2]
-    left, right, front, back = ids[[x.argmax(), x.argmin(), z.argmax(), z.argmin()]]
-    all_shapes = np.concatenate([head.shape_basis, head.template[..., None]], 2).astype(np.float64)
-    length = all_shapes[front, 2] - all_shapes[back, 2]
-    breadth = all_shapes[left, 0] - all_shapes[right, 0]
-    return (length - _LENGTH_OVER_BREADTH * breadth) / (_STRAYS * breadth[-1])
+    low, high = np.quantile(head.template[skin & (head.region("face") > 0.5), 1], [0, 1])
+    row = low - 0.2 * (high - low)
+    neck = skin & (head.region("neck") > 0.5) & (np.abs(head.template[:, 1] - row) < 0.06 * (high - low))
+    left, right = (_outermost(head, over, 0, sign) for sign in (1, -1))
+    front, back, nape = (
+        _outermost(head, over, 2, 1),
+        _outermost(head, over, 2, -1),
+        _outermost(head, neck, 2, -1),
+    )
+    breadth = left - right
+    return np.stack([
+        (front - back - _LENGTH_OVER_BREADTH * breadth) / (_LENGTH_STRAYS * breadth[-1]),
+        (nape - back - _NAPE_OVER_BREADTH * breadth) / (_NAPE_STRAYS * breadth[-1]),
+    ])  # fmt: skip
+
+
+def _outermost(head, among, axis, sign):
+    """Give one coordinate, as (S + 1,) linear in the shape, of the vertex that is the mean head's outermost."""
+    ids = np.flatnonzero(among)
+    vertex = ids[(sign * head.template[ids, axis]).argmax()]
+    return np.append(head.shape_basis[vertex, axis], head.template[vertex, axis]).astype(np.float64)
 
 
 class _State:
@@ -170,9 +187,9 @@ def _gauss_newton_step(state, bases, targets, weights, noise, free, strength):
     now = np.concatenate([state.shape, state.expression[free], np.zeros(6)])
     low = np.concatenate([np.full(s, -3.0), np.zeros(e), np.full(6, -np.inf)])
     high = np.concatenate([np.full(s, 3.0), np.ones(e), np.full(6, np.inf)])
-    long = np.concatenate([bases.long[:-1], np.zeros(e + 6)])[None] * strength**0.5
-    rows_all = np.concatenate([rows, np.diag(prior), long])
-    right_all = np.concatenate([right + rows @ now, np.zeros(len(now)), -bases.long[-1:] * strength**0.5])
+    odd = np.pad(bases.odd[:, :-1], ((0, 0), (0, e + 6))) * strength**0.5
+    rows_all = np.concatenate([rows, np.diag(prior), odd])
+    right_all = np.concatenate([right + rows @ now, np.zeros(len(now)), -bases.odd[:, -1] * strength**0.5])
     solved = bounded_least_squares(rows_all, right_all, low, high)
     expression = np.zeros(len(free))
     expression[free] = solved[s : s + e]
