@@ -16,6 +16,7 @@ from soaplib.fitting.posing import Posing
 from soaplib.fitting.registration import settle
 from soaplib.fitting.snap import follow_skin, snap_landmarks
 from soaplib.fitting.steps import LargeSteps
+from soaplib.fitting.transfer import unposed
 from soaplib.head import HeadModel, subdivide
 from soaplib.head.laplacian import uniform_laplacian
 from soaplib.head.swell import lay_ears_flat, swell
@@ -100,7 +101,7 @@ def deform(
     if views.generator != "geometric":
         refined = settle(mesh, carry @ registered, refined, lively)
     joints = head.joint_regressor @ shape
-    neutral = Posing(mesh, pose, binding @ shape, lively, joints).unpose(refined)
+    neutral = unposed(mesh, pose, binding @ shape, refined, lively, joints)
     return Geometry(neutral, mesh.quads, mesh.uv, mesh.uv_quads, binding, lively.astype(np.float32), joints)
 
 

@@ -8,8 +8,10 @@ import torch
 from scipy.spatial import cKDTree
 from scipy.spatial.transform import Rotation
 
+from soaplib.data import Views
 from soaplib.fitting.energy import seen_faces
 from soaplib.fitting.initial import bounded_least_squares
+from soaplib.fitting.normal_maps import NormalMaps
 from soaplib.head import HeadModel
 from soaplib.head.laplacian import factorised, uniform_laplacian
 from soaplib.render import vertex_normals
@@ -21,6 +23,8 @@ _ALONG = 0.2  # what a distance along the surface counts, over one off it
 _WIDTHS = (0.02, 0.006)  # metres from which a distance is doubted, at first and at last
 _HAIR, _HAIRY = 0.008, 0.03  # metres of hair over skin, and what counts there
 _STEPS = 16
+_BLURS = (8.0, 8.0, 6.0, 5.0, 4.0, 3.0, 3.0, 2.0, 2.0)  # pixels of 256, of the steps by normal maps
+_DOUBTED = 0.5  # how much nearest points count there
 _HELD, _FADE = ("mouth_cavity", "eye_sockets"), 15
 _BENDS = (30.0, 10.0, 3.0, 1.0, 1.0)
 _SURE = {"face": 1.0, "ears": 0.5, "neck": 0.3, "scalp": 0.2}
@@ -57,17 +61,18 @@ class Registered:
 def register(
     head: HeadModel, vertices: np.ndarray, faces: np.ndarray, shape: np.ndarray, expression: np.ndarray,
     landmarks: tuple[np.ndarray, np.ndarray, np.ndarray, float] | None = None, bare: np.ndarray | None = None,
-    free: np.ndarray | None = None,
+    free: np.ndarray | None = None, views: Views | None = None,
 ) -> Registered:  # fmt: skip
     """Find the shape (S,), expression (E,) and similarity whose head lies on a surface.
 
     vertices: (N, 3), faces: (F, 3) of the surface; shape, expression: where to start, near it. landmarks: camera
     (4, 4), pixels (478, 2), weights (478,) and the deviation of one in pixels. bare: (N,) how far the surface is skin,
-    and not hair over it; free: (E,) which actions may be used.
+    and not hair over it; free: (E,) which actions may be used; views: of the same head, in the surface's world.
 
     The nearest points whose normals agree correspond (Chen and Medioni 1992: distances count off the surface), and
     Gauss and Newton's steps solve for all unknowns at once, with the priors of the bases, bounds on the actions, and
-    doubt of what lies far off (Geman and McClure).
+    doubt of what lies far off (Geman and McClure). Nearest points let a head slide along itself; so with views more
+    steps follow, in which the normal maps say where noses, lips and ears are (`NormalMaps`).
     """
     state = Registered(np.asarray(shape, float), np.asarray(expression, float), 1.0, np.eye(3), np.zeros(3))
     free = np.ones(len(state.expression), bool) if free is None else free
@@ -76,14 +81,16 @@ def register(
     weights = weights[chosen]
     skin = head.faces[head.part_vertices("skin")[head.faces].all(1)]
     surface = _Surface(vertices, faces, bare)
-    bases = head.shape_basis[chosen].astype(float), head.expression_basis[chosen][:, :, free].astype(float)
+    whole = head.shape_basis.astype(float), head.expression_basis[:, :, free].astype(float)
+    bases = [basis[chosen] for basis in whole]
     corners, share = head.faces[head.landmark_faces], head.landmark_weights.astype(float)
 
     def at(attribute):
         return np.einsum("lc,lc...->l...", share, attribute[corners].astype(float))
 
     mark_bases = at(head.shape_basis), at(head.expression_basis[:, :, free])
-    for step in range(_STEPS):
+    maps = None if views is None else NormalMaps(views, head, chosen)
+    for step, blur in enumerate((*[None] * _STEPS, *(_BLURS if views else ()))):
         width = _WIDTHS[0] * (_WIDTHS[1] / _WIDTHS[0]) ** min(1, step / (_STEPS - 4))
         local = head.template + head.shape_basis @ state.shape + head.expression_basis @ state.expression
         normals = _normals(local, skin)[chosen] @ state.turn.T
@@ -112,6 +119,12 @@ def register(
             by = np.einsum("ak,lkm->lam", camera[:2, :3], _slopes(places, mark_bases, state))
             rows.append((by * amount[..., None]).reshape(-1, by.shape[2]))
             right.append((off * amount).ravel())
+        if blur:
+            slopes = _slopes(local, whole, state)
+            seen = maps.equations(state.place(local), slopes, weights * skin_there**2, blur)
+            for part, equations in zip((rows, right), seen, strict=True):
+                part[0] = part[0] * _DOUBTED
+                part.append(equations * _COUNT**-0.5)
         state = _step(state, np.concatenate(rows), np.concatenate(right), free)
     return state
 

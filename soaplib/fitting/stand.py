@@ -41,7 +41,7 @@ def stand(views: Views, portrait: Portrait, head: HeadModel, pose: HeadPose) -> 
     free = np.array([not (name in UNSEEN or name.startswith("eyeLook")) for name in head.expression_names])
     faces = seen_faces(head)
     bare = bare_skin(views, portrait, surface, faces)
-    found = register(head, surface, faces, pose.shape, pose.expression, marks, bare, free)
+    found = register(head, surface, faces, pose.shape, pose.expression, marks, bare, free, views)
     camera = pose.camera @ found.matrix
     seen = head.landmarks(found.vertices(head)) @ pose.camera[:2, :3].T + pose.camera[:2, 3]
     error = np.linalg.norm(seen - portrait.landmarks, axis=1)[portrait.landmark_weights > 0].mean()

