@@ -237,10 +237,15 @@ def test_deforming_lowers_the_energy_and_is_watched(deformed):
 
 def test_geometry_keeps_the_contract(head, deformed):
     geometry = deformed[2]
-    fine, binding = subdivide(head)  # views of a swollen head ask for no other mesh
-    assert (geometry.binding != binding).nnz == 0
-    np.testing.assert_array_equal(geometry.quads, fine.quads)
-    assert geometry.vertices.shape == fine.template.shape and np.isfinite(geometry.vertices).all()
+    fine, binding = subdivide(
+        head
+    )  # views of a swollen head ask for no other mesh; the neck's end is cut off
+    rows = {row.tobytes() for row in binding @ head.template.astype(float)}
+    assert all(row.tobytes() in rows for row in geometry.binding @ head.template.astype(float))
+    assert 0.8 * len(fine.quads) < len(geometry.quads) <= len(fine.quads)
+    assert geometry.quads.max() + 1 == len(geometry.vertices) == geometry.binding.shape[0]
+    assert geometry.uv_quads.max() + 1 == len(geometry.uv)
+    assert np.isfinite(geometry.vertices).all()
     assert geometry.liveliness.dtype == np.float32
     assert geometry.liveliness.min() >= 0 and geometry.liveliness.max() <= 1
 

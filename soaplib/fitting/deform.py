@@ -12,11 +12,14 @@ from soaplib.errors import UserError
 from soaplib.fitting.adapt import adapt, without_rig
 from soaplib.fitting.align import depth_shift
 from soaplib.fitting.energy import Energy, Weights
+from soaplib.fitting.hair import Hair, find_hair
+from soaplib.fitting.mend import mend
 from soaplib.fitting.posing import Posing
 from soaplib.fitting.registration import settle
 from soaplib.fitting.snap import follow_skin, snap_landmarks
 from soaplib.fitting.steps import LargeSteps
 from soaplib.fitting.transfer import unposed
+from soaplib.fitting.trim import trim_neck
 from soaplib.head import HeadModel, subdivide
 from soaplib.head.laplacian import uniform_laplacian
 from soaplib.head.swell import lay_ears_flat, swell
@@ -26,24 +29,29 @@ from soaplib.render import project
 @dataclasses.dataclass(frozen=True)
 class Level:
     """One stretch of the way: iterations; size: pixels of a view; rate: the first step over half the picture's width
-    (it falls to 0.3 of that); stiffness: lambda of the large steps."""
+    (it falls to 0.3 of that); stiffness: lambda of the large steps. inner: how much the hull's inside draws hair out
+    to it; hair: move hair and headwear alone, where there is any."""
 
     iterations: int
     size: int
     rate: float
     stiffness: float
+    inner: float = 0.0
+    hair: bool = False
 
 
 @dataclasses.dataclass(frozen=True)
 class Schedule:
     """The levels, coarse to fine; what counts how much; and about how many triangles may be seen of the surface.
 
-    triangles: None keeps the mesh as it is.
+    triangles: None keeps the mesh as it is. pictured: lambda of the last level for views that are pictures of the mesh
+    itself ("geometric"): they say little that is new, and a soft surface would follow their pixels, seen on the lips.
     """
 
     levels: tuple[Level, ...]
     weights: Weights = dataclasses.field(default_factory=Weights)
     triangles: int | None = 60000
+    pictured: float = 10.0
 
     @property
     def iterations(self) -> int:
@@ -52,8 +60,10 @@ class Schedule:
 
 
 PROFILES = {
-    "draft": Schedule((Level(40, 64, 2e-2, 40.0), Level(50, 128, 1e-2, 16.0)), triangles=36000),
-    "standard": Schedule((Level(40, 64, 2e-2, 40.0), Level(60, 128, 1e-2, 8.0), Level(100, 256, 5e-3, 4.0))),
+    "draft": Schedule((Level(40, 64, 2e-2, 40.0, 1.0, True), Level(50, 128, 1e-2, 16.0)), triangles=36000),
+    "standard": Schedule(
+        (Level(40, 64, 2e-2, 40.0, 1.0, True), Level(70, 128, 1e-2, 8.0, 0.1), Level(150, 256, 5e-3, 4.0))
+    ),
 }
 
 
@@ -68,9 +78,11 @@ def deform(
     """Deform the head, as `fit_head` and then `stand` have it, to its six views.
 
     The head is moved along the line of sight to where the side views have it (`depth_shift`). Then, on the subdivided
-    mesh, the gradient of the `Energy` through the renderer moves the surface in `LargeSteps`, coarse to fine. Between
+    mesh, the gradient of the `Energy` through the renderer moves the surface in `LargeSteps`, coarse to fine: first the
+    hair alone, out to where silhouettes and bare skin leave room for it (`find_hair`), then all. Between
     the levels the mesh is remeshed outside the face and the eyes, finer where its normals are off (`adapt`), and
-    everything is carried along. At last the face slides back along the surface to where its vertices belong (`settle`).
+    everything is carried along. At last the face slides back along the surface to where its vertices belong
+    (`settle`), what has turned over is smoothed (`mend`), and the neck ends where the views do (`trim_neck`).
     Views of the generator "geometric" are pictures of a swollen head (`soaplib.head.swell`) on the subdivided mesh, so
     there the way starts at that head, with landmarks on landmarks (`snap_landmarks`), on the last level.
 
@@ -83,26 +95,39 @@ def deform(
     posed = Posing(head, pose, shape).pose(shape)
     fine, binding = subdivide(head)
     schedule = PROFILES[profile]
+    hair = flat = None
     if views.generator == "geometric":
         posed = snap_landmarks(head, posed, pose.camera, portrait)
         swollen = swell(head, posed, pose.camera, portrait.matte, portrait.regions)
-        posed, flat = follow_skin(head, posed, swollen), None
-        schedule = dataclasses.replace(schedule, levels=schedule.levels[-1:])
+        start = binding @ follow_skin(head, posed, swollen)
+        last = dataclasses.replace(schedule.levels[-1], stiffness=schedule.pictured)
+        schedule = dataclasses.replace(schedule, levels=(last,))
     else:
         shift = depth_shift(views, head, pose, posed)
-        shape, posed = shape + shift, posed + shift
-        registered = binding @ posed
-        posed, flat = lay_ears_flat(head, posed, pose.camera, portrait.regions)
-        flat = binding @ flat > 0.5
-    start = binding @ posed
-    mesh, refined, carry = refine(views, portrait, without_rig(fine), pose, start, schedule, flat, watch)
+        shape, registered = shape + shift, binding @ (posed + shift)
+        hair = find_hair(views, portrait, fine, pose, registered)
+        posed, flat = lay_ears_flat(head, posed + shift, pose.camera, portrait.regions)
+        start, flat = binding @ posed, binding @ flat > 0.5
+    mesh, refined, carry = refine(
+        views, portrait, without_rig(fine), pose, start, schedule, flat, watch, hair
+    )
     binding = (carry @ binding).tocsr()
     lively = liveliness(mesh, refined, pose, portrait)
     if views.generator != "geometric":
         refined = settle(mesh, carry @ registered, refined, lively)
+    refined = mend(mesh, refined)
     joints = head.joint_regressor @ shape
+    mesh, refined, kept = trim_neck(mesh, refined, *_end(views))
+    binding, lively = binding[kept], lively[kept]
     neutral = unposed(mesh, pose, binding @ shape, refined, lively, joints)
     return Geometry(neutral, mesh.quads, mesh.uv, mesh.uv_quads, binding, lively.astype(np.float32), joints)
+
+
+def _end(views: Views) -> tuple[np.ndarray, float]:
+    """The map (4,) from the world to rows of view 0 over its height, and where the head ends there."""
+    size = views.masks.shape[1]
+    rows = np.flatnonzero((views.masks[0] > 0.5).any(1))
+    return views.cameras[0, 1] / size, (rows[-1] + 1) / size if len(rows) else 1.0
 
 
 def liveliness(head: HeadModel, posed: np.ndarray, pose: HeadPose, portrait: Portrait) -> np.ndarray:
@@ -122,24 +147,29 @@ def liveliness(head: HeadModel, posed: np.ndarray, pose: HeadPose, portrait: Por
 
 def refine(
     views: Views, portrait: Portrait, head: HeadModel, pose: HeadPose, start: np.ndarray, schedule: Schedule,
-    flat: np.ndarray | None = None, watch: Callable[[int, dict], None] | None = None,
+    flat: np.ndarray | None = None, watch: Callable[[int, dict], None] | None = None, hair: Hair | None = None,
 ) -> tuple[HeadModel, np.ndarray, sp.csr_matrix]:  # fmt: skip
-    """Lower the energy, level by level, from posed vertices (V, 3) on; flat: (V,) bool, what may bend freely.
+    """Lower the energy, level by level, from posed vertices (V, 3) on.
+
+    flat: (V,) bool, what may bend freely; hair: what is known of it on this head, or None.
 
     Returns the head on its last mesh, its posed vertices (V', 3), and the (V', V) matrix that carries attributes to it.
     """
     iteration, steps, carry = 0, None, sp.identity(len(start), format="csr")
     for level in schedule.levels:
         before = start if steps is None else steps.vertices
-        energy = Energy(views, portrait, head, pose, before, level.size, schedule.weights)
+        known = level.size, schedule.weights, hair, level.inner, level.hair and hair is not None
+        energy = Energy(views, portrait, head, pose, before, *known)
         if steps and schedule.triangles:
             ears = flat is None or not flat.any()  # laid flat, they are hair
             head, before, step = adapt(head, before, energy, schedule.triangles, ears)
             start, carry = step @ start, step @ carry
             flat = None if flat is None else step @ flat > 0.5
-            energy = Energy(views, portrait, head, pose, before, level.size, schedule.weights)
-        steps = LargeSteps(head, start, energy.unit, flat, before)
-        steps.restart(level.stiffness)
+            hair = hair and hair.carried(step)
+            known = level.size, schedule.weights, hair, level.inner, level.hair and hair is not None
+            energy = Energy(views, portrait, head, pose, before, *known)
+        steps = LargeSteps(head, start, energy.unit, flat, before, hair and hair.bare)
+        steps.restart(level.stiffness, hair.bare if level.hair and hair else None)
         for k in range(level.iterations):
             vertices = torch.as_tensor(steps.vertices, dtype=torch.float32).requires_grad_()
             terms = energy(vertices)

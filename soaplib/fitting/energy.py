@@ -15,7 +15,9 @@ VIEW_WEIGHTS = (2.0, 0.7, 0.7, 0.7, 1.0, 1.0)
 """How much each view counts: view 0 is the portrait itself; 4 and 5 see the face too."""
 
 _SLANTED = 0.15  # cosine to the viewer below which a normal map is not believed
-_SPREAD = 0.1  # how much the neck's end is drawn to the cut, over what keeps the rest above it
+_DOUBT = 0.6  # how one-sided colours must be before they tell skin from hair
+_SPREAD = 0.1  # how much the neck's end is drawn to its place, over what keeps the rest above it
+_BELOW = 0.03  # pictures below the cut where the neck ends, so that it hangs straight where it is cut off
 
 
 @dataclasses.dataclass(frozen=True)
@@ -27,6 +29,8 @@ class Weights:
     landmarks: float = 60.0
     cut: float = 20.0
     sockets: float = 2.0
+    regions: float = 2.0
+    hull: float = 30.0
 
 
 class Energy:
@@ -34,17 +38,28 @@ class Energy:
 
     normals: 1 - cosine of the angle to the views' normals, where both are and where these are believed; masks: squared
     difference of coverage; both as means over the pixels, weighted by `VIEW_WEIGHTS`. landmarks: squared distance in
-    half pictures. cut: squared distance of what lies below the last row that view 0 shows, in pictures, and of the
-    neck's open end from it. sockets: squared motion of the eyes' sockets, which no view sees. SOAP has a similar sum
-    (main.py:383-443) with a plain Laplacian; here smoothness lies in the steps (`soaplib.fitting.steps`).
+    half pictures. cut: squared distance of what lies more than 3 % of a picture below the last row that view 0 shows,
+    and of the neck's open end from there. sockets: squared motion of the eyes' sockets, which no view sees. With
+    `Hair` given, regions: squared difference between what is bare skin and where the views show it; hull: squared
+    distance of the rest from the `Hull`, counted by `inner` inside of it. SOAP has a similar sum (main.py:383-443) with
+    a plain Laplacian; here smoothness lies in the steps (`soaplib.fitting.steps`).
     """
 
     def __init__(
         self, views: Views, portrait: Portrait, head: HeadModel, pose: HeadPose, start: np.ndarray, size: int,
-        weights: Weights,
+        weights: Weights, hair=None, inner: float = 0.0, alone: bool = False,
     ):  # fmt: skip
+        """size: pixels of a view; hair: `soaplib.fitting.hair.Hair` of this head, or None; alone: leave out the bare
+        skin and what shows it."""
         self.size, self.by = size, weights
+        self.hair, self.inner, self.alone = hair, inner, alone
         faces = seen_faces(head)
+        if hair is not None:
+            self.bare = torch.as_tensor(hair.bare, dtype=torch.float32)[:, None]
+            self.shows_skin = hair.skin(size)
+            self.covered = torch.as_tensor(head.part_vertices("skin") & (hair.bare < 0.5))
+            if alone:
+                faces = faces[head.part_vertices("skin")[faces].all(1) & (hair.bare[faces] < 0.5).any(1)]
         self.faces, self.edges = torch.as_tensor(faces), mesh_edges(torch.as_tensor(faces))
         self.is_skin = torch.as_tensor(np.append(head.part_vertices("skin")[faces].all(1), True))
         self.cameras = torch.as_tensor(scaled(views, size), dtype=torch.float32)
@@ -79,30 +94,51 @@ class Energy:
         soft = [REGIONS.index(name) for name in ("eyes", "irises", "mouth")]
         inside = np.isin(portrait.regions, soft).astype(np.float32)[None]
         trust[0] *= 1 - torch.as_tensor(shrunk(inside, self.size))[0]
+        if self.alone:
+            trust *= self.shows_skin < 0.5
         return trust
 
     def __call__(self, vertices: torch.Tensor) -> dict[str, torch.Tensor]:
         """Give each term, weighted."""
-        seen = render_views(vertices, self.faces, self.cameras, (self.size, self.size), edges=self.edges)
+        seen = render_views(
+            vertices, self.faces, self.cameras, (self.size, self.size), self.bare if self.hair else None,
+            edges=self.edges,
+        )  # fmt: skip
         cosine = (seen.normals * self.normals).sum(-1)
         believed = self.trust * self.is_skin[seen.face_ids] * seen.mask.detach()  # eyeballs are fitted later
         normals = (self.views * believed * (1 - cosine)).sum() / self.size**2
         excess = seen.mask - self.masks
         excess = torch.where((excess > 0) & self.below, 0, excess)  # below the cut nothing is known
+        if self.alone:
+            excess = torch.where((excess < 0) & (self.shows_skin > 0.5), 0, excess)
         masks = (self.views * excess**2).sum() / self.size**2
         points = (vertices[self.corners] * self.shares).sum(1)
         error = (points @ self.camera[:, :3].T + self.camera[:, 3] - self.targets) / self.half
         landmarks = (self.landmark_weights * (error**2).sum(-1)).sum()
         row = self.cameras[0, 1]
-        depth = (vertices[self.skin] @ row[:3] + row[3] - self.cut) / self.size
-        ends = (vertices[self.ends] @ row[:3] + row[3] - self.cut) / self.size
+        depth = (vertices[self.skin] @ row[:3] + row[3] - self.cut) / self.size - _BELOW
+        ends = (vertices[self.ends] @ row[:3] + row[3] - self.cut) / self.size - _BELOW
         cut = (depth.clamp(min=0) ** 2).mean() + _SPREAD * (ends**2).sum() / max(len(ends), 1)
         moved = (self.sockets * ((vertices - self.start) / self.unit) ** 2).sum()
         by = self.by
-        return {
+        terms = {
             "normals": by.normals * normals, "masks": by.masks * masks, "landmarks": by.landmarks * landmarks,
             "cut": by.cut * cut, "sockets": by.sockets * moved,
         }  # fmt: skip
+        if self.hair:
+            off = self.hair.hull.distance(vertices[self.covered])
+            off = torch.where(vertices[self.covered] @ row[:3] + row[3] > self.cut, 0, off)
+            terms["hull"] = by.hull * (torch.where(off < 0, self.inner, 1) * off**2).mean()
+            if not self.alone:
+                terms["regions"] = by.regions * self._regions(seen)
+        return terms
+
+    def _regions(self, seen):
+        """Where colours leave no doubt, bare skin must be seen, and only there."""
+        sure = ((2 * self.shows_skin - 1).abs() - _DOUBT).clamp(min=0) / (1 - _DOUBT)
+        sure = sure * (seen.mask.detach() > 0.5) * (self.masks > 0.5) * ~self.below
+        wrong = (seen.attributes[..., 0] - (self.shows_skin > 0.5).float()) ** 2
+        return (self.views * sure * wrong).sum() / self.size**2
 
     def angles(self, vertices: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """Give the degrees (6, size, size) between the normals of posed vertices and those of the views, NaN where
