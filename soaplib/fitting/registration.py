@@ -23,7 +23,22 @@ _ALONG = 0.2  # what a distance along the surface counts, over one off it
 _WIDTHS = (0.02, 0.006)  # metres from which a distance is doubted, at first and at last
 _HAIR, _HAIRY = 0.008, 0.03  # metres of hair over skin, and what counts there
 _STEPS = 16
-_BLURS = (8.0, 8.0, 6.0, 5.0, 4.0, 3.0, 3.0, 2.0, 2.0)  # pixels of 256, of the steps by normal maps
+_BLURS = (
+    8.0,
+    8.0,
+    6.0,
+    5.0,
+    4.0,
+    3.0,
+    3.0,
+    2.0,
+    2.0,
+    2.0,
+    2.0,
+    2.0,
+    1.5,
+    1.5,
+)  # pixels of 256, of the steps by normal maps
 _DOUBTED = 0.5  # how much nearest points count there
 _HELD, _FADE = ("mouth_cavity", "eye_sockets"), 15
 _BENDS = (30.0, 10.0, 3.0, 1.0, 1.0)
