@@ -52,7 +52,7 @@ def test_true_masks_are_left_as_they_are():
     made = draw_outlines(views, six)
     torch.testing.assert_close(made[:, 0], views[:, 0])
     for k in (1, 3, 4, 5):
-        assert (made[0, k] - views[0, k]).abs().mean() < 0.02
+        assert (made[0, k] - views[0, k]).abs().mean() < 0.03
 
 
 def test_rows_without_the_head_are_empty_in_all_views():
@@ -74,8 +74,8 @@ def test_soft_masks_become_clear_and_lose_their_islands():
     soft[1, 44:46, 44:46] = 1
     made = draw_outlines(drawn(soft, torch.tensor([[0.2, 0.4, 0.6]]).expand(6, 3)), six)[0, 1] / 2 + 0.5
     line = made[3, 20]
-    assert ((line > 0.02) & (line < 0.98)).sum() <= 9  # a third as wide
-    assert line[10 + 8] > 0.5 > line[10 + 11]  # where the chance is 0.6
+    assert ((line > 0.02) & (line < 0.98)).sum() <= 13  # half as wide
+    assert line[10 + 7] > 0.5 > line[10 + 10]  # where the chance is 0.65
     assert not made[3, 43:, 43:].any() and (made[:3, 43:, 43:] == 1).all()
-    wanted = torch.tensor([0.2, 0.4, 0.6])[:, None].expand(3, 5)
-    torch.testing.assert_close(made[:3, 20, 10:15], wanted, atol=0.02, rtol=0)
+    colours = (made[:3, 20, 10:18] - 1 + line[10:18]) / line[10:18]
+    torch.testing.assert_close(colours, torch.tensor([[0.2], [0.4], [0.6]]).expand(3, 8), atol=0.02, rtol=0)

@@ -15,8 +15,10 @@ _BACK = 2
 _EDGE, _GAIN = (
     0.6,
     3.0,
-)  # the chance along which an outline runs (held-out heads: the best overlap), its steepness
+)  # chance along which an outline runs (the best overlap on held-out heads), steepness
 _POSSIBLE, _SURE = 0.5, 0.97  # chances between which a pixel's own colour takes over from its neighbourhood's
+_BLUR, _REACH = 1.3, 4  # pixels
+_HOLE = 0.003  # of the picture: smaller holes are filled
 _NEAR = 9  # pixels of a side of the neighbourhood
 
 
@@ -29,26 +31,40 @@ def draw_outlines(views: torch.Tensor, cameras: np.ndarray | None) -> torch.Tens
     """
     values = views / 2 + 0.5
     alpha = values[:, :, 3:]
-    clear = ((alpha - _EDGE) * _GAIN + 0.5).clamp(0, 1)
-    changed = torch.minimum(clear * _main_piece(clear), _rows(alpha[:, :1]))
+    smooth = _smooth(alpha)
+    clear = _in_one_piece(((smooth - _EDGE) * _GAIN + 0.5).clamp(0, 1))
+    changed = torch.minimum(clear, _rows(alpha[:, :1]))
     changed[:, 0] = alpha[:, 0]
     if cameras is not None:
         changed[:, _BACK] = _mirrored(alpha[:, 0], (cameras[0, 0, 3] + cameras[_BACK, 0, 3]) / 2)
-    colours = _straight(values[:, :, :3] - 1 + alpha, alpha)
+    colours = _straight(values[:, :, :3] - 1 + alpha, alpha, torch.minimum(alpha, smooth))
     made = 2 * torch.cat([colours * changed + 1 - changed, changed], 2) - 1
     return torch.cat([views[:, :1], made[:, 1:]], 1)
 
 
-def _main_piece(alpha):
-    """1 on the largest connected piece of each mask (B, V, 1, S, S) and next to it, else 0."""
-    flat = alpha.flatten(0, 2).cpu().numpy() > 0.5
-    pieces = np.zeros_like(flat)
-    for mask, piece in zip(flat, pieces, strict=True):
-        labels, count = scipy.ndimage.label(mask)
-        if count:
-            largest = labels == 1 + np.argmax(np.bincount(labels[mask])[1:])
-            piece[:] = scipy.ndimage.binary_dilation(largest, iterations=3)
-    return torch.as_tensor(pieces).view(alpha.shape).to(alpha)
+def _smooth(alpha):
+    """Blur masks by a Gaussian, against the traces that the outlines of the network's base leave in them."""
+    at = torch.arange(-_REACH, _REACH + 1).to(alpha)
+    line = torch.exp(-((at / _BLUR) ** 2) / 2)
+    line = (line / line.sum()).view(1, 1, 1, -1)
+    flat = functional.pad(alpha.flatten(0, 1), (_REACH,) * 4, mode="replicate")
+    return functional.conv2d(functional.conv2d(flat, line), line.mT).view(alpha.shape)
+
+
+def _in_one_piece(alpha):
+    """Keep the largest connected piece of each mask (B, V, 1, S, S), and fill the small holes in it."""
+    flat = alpha.flatten(0, 2).cpu().numpy().copy()
+    for mask in flat:
+        labels, count = scipy.ndimage.label(mask > 0.5)
+        if not count:
+            continue
+        piece = labels == 1 + np.argmax(np.bincount(labels.ravel())[1:])
+        holes, _ = scipy.ndimage.label(~piece)
+        small = np.bincount(holes.ravel()) <= _HOLE * mask.size
+        small[0] = False  # the piece itself
+        mask[small[holes]] = 1
+        mask *= scipy.ndimage.binary_dilation(piece | small[holes], iterations=3)
+    return torch.as_tensor(flat).view(alpha.shape).to(alpha)
 
 
 def _rows(alpha):
@@ -66,10 +82,10 @@ def _mirrored(alpha, column):
     return functional.grid_sample(alpha, grid, padding_mode="zeros", align_corners=False)
 
 
-def _straight(premultiplied, alpha):
-    """Colours (B, V, 3, S, S) without white or alpha in them, near the outline from inside."""
-    flat, cover = premultiplied.flatten(0, 1), alpha.flatten(0, 1)
-    colours = (flat / cover.clamp_min(_POSSIBLE)).clamp(0, 1)
+def _straight(premultiplied, alpha, chance):
+    """Colours (B, V, 3, S, S) without white or alpha in them, from farther inside where the chance is small."""
+    flat, cover = premultiplied.flatten(0, 1), chance.flatten(0, 1)
+    colours = (flat / alpha.flatten(0, 1).clamp_min(_POSSIBLE)).clamp(0, 1)
     sure = ((cover - _POSSIBLE) / (_SURE - _POSSIBLE)).clamp(0, 1) ** 2
     weight = sure**2 + 1e-6 * cover
     around, reached = colours * weight, weight
