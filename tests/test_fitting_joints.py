@@ -120,3 +120,19 @@ def test_a_joint_outside_is_an_error(head, binding):
     np.testing.assert_allclose(regressor.sum(1), 1)
     skin = binding @ head.part_vertices("skin").astype(float) > 0.999
     assert (regressor @ vertices)[0, 2] > vertices[skin, 2].max() - 0.01  # as far as the surface goes
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_joints_stay_within_a_millimetre_when_a_head_is_shaped_anew(head, binding, seed):
+    """Solved once; then the twenty largest components change by a deviation or so, and all is scaled and shifted."""
+    rng = np.random.default_rng(200 + seed)
+    person = identity(head, seed)
+    regressor = resolved_regressor(head, binding, binding @ person, head.joint_regressor @ person)
+    shaped = person + head.shape_basis[..., :20] @ rng.normal(size=20)
+    true, found = (
+        1.15 * joints + [0.1, -0.2, 0.05]
+        for joints in (head.joint_regressor @ shaped, regressor @ (binding @ shaped))
+    )
+    moved = regressor @ (1.15 * (binding @ shaped) + [0.1, -0.2, 0.05])
+    np.testing.assert_allclose(moved, found, atol=1e-9)
+    assert apart(moved, true).max() < 1.0
