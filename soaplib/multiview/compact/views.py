@@ -45,7 +45,7 @@ def compact_views(
     views what it sees well.
 
     weights: folder with the models `views` and `normals`, see `find_weights`. steps, guidance, eta: of `ViewsPipeline`;
-    D_n always makes one step. seed: of the noise. About 4 s on two cores.
+    D_n always makes one step. seed: of the noise. About 5 s on one core.
     Raises UserError where there are no weights.
     """
     found = find_weights("views", weights)
