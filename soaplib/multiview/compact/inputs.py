@@ -49,7 +49,9 @@ def normals_inputs(guide: torch.Tensor, views: torch.Tensor) -> tuple[torch.Tens
     """
     alpha = views[:, :, 3:] / 2 + 0.5
     head, shell = guide[:, :, _HEAD], guide[:, :, _SHELL]
-    shown = guide[:, :, _HEAD_MASK, None] * (head[:, :, 2:] > 0)  # the head model is open below: not its inside
+    shown = guide[:, :, _HEAD_MASK, None] * (
+        head[:, :, 2:] > 0
+    )  # the head model is open below: not its inside
     bare = (1 - guide[:, :, _HAIR, None]) * shown
     base = functional.normalize(torch.lerp(shell, head, bare), dim=2)
     return torch.cat([guide[:, :, :_GEOMETRY], views], 2), base * alpha

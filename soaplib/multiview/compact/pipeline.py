@@ -88,7 +88,9 @@ class _CompactPipeline(DiffusionPipeline):
                         estimate, known.to(device), known_weight.to(device).expand_as(estimate)
                     )
                 velocity = (power.sqrt() * sample - estimate) / (1 - power).sqrt()
-                fresh = eta if power > 0 else 0.0  # pure noise is as good as fresh noise, and the square root fails
+                fresh = (
+                    eta if power > 0 else 0.0
+                )  # pure noise is as good as fresh noise, and the square root fails
                 sample = self.scheduler.step(velocity, time, sample, fresh, generator=generator).prev_sample
                 if callback_on_step_end is not None:
                     callback_on_step_end(self, step, time, {"sample": sample, "estimate": estimate})
