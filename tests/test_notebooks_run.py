@@ -254,7 +254,10 @@ def test_the_notebook_of_synthetic_heads_runs_alone(root, tmp_path):
 
 def test_the_notebooks_of_training_run_alone(root, tmp_path):
     parameters = {"run_dir": str(tmp_path / "out"), "heads": 3, "steps": 6}
-    for name, gain in (("11_train_views", "psnr_gain_learned_from"), ("12_train_normals", "degrees_learned_from")):
+    for name, gain in (
+        ("11_train_views", "psnr_gain_learned_from"),
+        ("12_train_normals", "degrees_learned_from"),
+    ):
         outputs = execute(root / "notebooks" / f"{name}.ipynb", tmp_path, parameters)
         assert sum("image/png" in output.get("data", ()) for output in outputs) >= 5
         done = json.loads((tmp_path / "out" / name / "stage.json").read_text())
