@@ -7,9 +7,11 @@ import pytest
 from made_up_portrait import made_up_portrait
 
 from soaplib.head import load_head
+from soaplib.head.cover import SKIN
 from soaplib.multiview.compact import guide as module
 from soaplib.multiview.compact.guide import CHANNELS, SIGNED, make_guide
 from soaplib.multiview.geometric import posed_vertices, view_cameras
+from soaplib.multiview.source import filled
 
 SIZE = 96
 
@@ -131,4 +133,4 @@ def test_every_vertex_has_its_twin_across_the_middle(head):
 
 
 def test_a_portrait_without_labels_is_skin():
-    np.testing.assert_array_equal(module._filled(np.zeros((4, 4), np.uint8)), np.full((4, 4), module.SKIN))
+    np.testing.assert_array_equal(filled(np.zeros((4, 4), np.uint8)), np.full((4, 4), SKIN))

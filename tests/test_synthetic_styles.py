@@ -74,13 +74,7 @@ def test_held_out_people_are_better_explained(plain, style):
     while len(heads) < 2:
         identity = draw_identity(np.random.default_rng((99, number)), style)
         number += 1
-        meta = {
-            "codes": {"identity": dataclasses.asdict(identity)},
-            "style": style,
-            "hair": "",
-            "expression": "",
-        }
-        if splits.of(meta)["identity"] == "test":
+        if splits.of_identity(dataclasses.asdict(identity)) == "test":
             heads.append(make_person(identity).head.template.astype(np.float64))
     seen = (plain.region("face") > 0.5) & plain.part_vertices("skin") & (plain.region("mouth_cavity") < 0.5)
     off = [

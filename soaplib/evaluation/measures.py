@@ -51,26 +51,26 @@ def shape(truth: Truth, fitted: Fitted) -> dict[str, float]:
     cosine = (torch.nn.functional.normalize(seen.normals, dim=-1) * normals).sum(-1)[both]
     ious = (own & mask).sum((1, 2)) / np.maximum((own | mask).sum((1, 2)), 1)
 
-    true_vertices, true_faces = truth.surface
-    true_faces = _above(true_vertices, true_faces, truth)
-    true_faces = true_faces[visible_faces(true_vertices, true_faces)]
-    unit = 100 / np.ptp(true_vertices[np.unique(true_faces)] @ (front[1, :3] / np.linalg.norm(front[1, :3])))
-
-    def distance(vertices, faces):
-        faces = _above(vertices, faces, truth)
-        faces = faces[visible_faces(vertices, faces)]
-        return unit * chamfer(vertices, faces, true_vertices, true_faces)
-
-    first = distance(fitted.start, seen_faces(fitted.base))
-    last = distance(fitted.vertices, fitted.faces)
     true = truth.made.landmarks @ truth.place[:3, :3].T + truth.place[:3, 3]
     off = (fitted.head.landmarks(fitted.vertices) - true) @ front[:2, :3].T
     eyes = np.linalg.norm((true[OUTER_EYES[0]] - true[OUTER_EYES[1]]) @ front[:2, :3].T)
     return {
-        "chamfer": last, "chamfer_parametric": first, "chamfer_ratio": last / first,
+        **chamfers(truth, fitted),
         "normals": float(torch.rad2deg(torch.arccos(cosine.clamp(-1, 1))).mean()), "iou": float(ious.mean()),
         "landmarks": float(100 * np.linalg.norm(off, axis=1).mean() / eyes),
     }  # fmt: skip
+
+
+def chamfers(truth, fitted: Fitted) -> dict[str, float]:
+    """Give the Chamfer metrics of a fitted head: of what is seen from outside, above the cut.
+
+    truth: a `Truth`, or anything else with its surface, cameras (6, 4, 4) and cut, such as a `Reference`.
+    """
+    up, surface = truth.cameras[0, 1, :3], _visible(*truth.surface, truth)
+    unit = 100 / np.ptp(surface[0][np.unique(surface[1])] @ (up / np.linalg.norm(up)))
+    first = unit * chamfer(*_visible(fitted.start, seen_faces(fitted.base), truth), *surface)
+    last = unit * chamfer(*_visible(fitted.vertices, fitted.faces, truth), *surface)
+    return {"chamfer": last, "chamfer_parametric": first, "chamfer_ratio": last / first}
 
 
 def animation(truth: Truth, fitted: Fitted) -> dict[str, float]:
@@ -165,7 +165,8 @@ def rig(fitted: Fitted) -> dict[str, float]:
     }
 
 
-def _above(vertices, faces, truth):
-    """The faces of which a corner lies above the cut."""
-    row = vertices @ truth.cameras[0, 1, :3] + truth.cameras[0, 1, 3]
-    return faces[(row[faces] < truth.cut).any(1)]
+def _visible(vertices, faces, truth):
+    """A mesh without the faces that lie below the cut or that nobody sees."""
+    rows = vertices @ truth.cameras[0, 1, :3] + truth.cameras[0, 1, 3]
+    faces = faces[(rows[faces] < truth.cut).any(1)]
+    return vertices, faces[visible_faces(vertices, faces)]

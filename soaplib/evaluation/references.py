@@ -10,11 +10,9 @@ from soaplib.data import HeadPose, Part, Portrait, Views
 from soaplib.errors import UserError
 from soaplib.evaluation.fitted import Fitted
 from soaplib.evaluation.glb import joined, read_glb
-from soaplib.evaluation.measures import HELD_OUT_YAWS, UNITS, rig
-from soaplib.evaluation.surfaces import chamfer, visible_faces
+from soaplib.evaluation.measures import HELD_OUT_YAWS, UNITS, chamfers, rig
 from soaplib.evaluation.views import normal_error, unseen_iou, unseen_psnr
 from soaplib.fitting import fit_head
-from soaplib.fitting.energy import seen_faces
 from soaplib.head import HeadModel
 from soaplib.landmarks import OUTER_EYES
 from soaplib.multiview.geometric import posed_vertices, view_cameras
@@ -160,16 +158,11 @@ def measure_reference(reference: Reference, fitted: Fitted) -> dict[str, float]:
     own, true = own > 0.5, true_masks > 0.5
     ious = (own & true).sum((1, 2)) / np.maximum((own | true).sum((1, 2)), 1)
 
-    surface = _visible(*reference.surface, reference)
-    unit = 100 / np.ptp(surface[0][np.unique(surface[1])] @ (front[1, :3] / np.linalg.norm(front[1, :3])))
-    first = unit * chamfer(*_visible(fitted.start, seen_faces(fitted.base), reference), *surface)
-    last = unit * chamfer(*_visible(fitted.vertices, fitted.faces, reference), *surface)
     camera, marks = reference.pose.camera, reference.portrait.landmarks
     off = fitted.head.landmarks(fitted.vertices) @ camera[:2, :3].T + camera[:2, 3] - marks
     eyes = np.linalg.norm(np.subtract(*marks[list(OUTER_EYES)]))
     return {
-        "chamfer": last, "chamfer_parametric": first, "chamfer_ratio": last / first,
-        "normals": float(angles.mean()), "iou": float(ious.mean()),
+        **chamfers(reference, fitted), "normals": float(angles.mean()), "iou": float(ious.mean()),
         "landmarks": float(100 * np.linalg.norm(off, axis=1).mean() / eyes), **rig(fitted), "seconds": fitted.seconds,
     }  # fmt: skip
 
@@ -185,13 +178,6 @@ def measure_reference_views(reference: Reference, views: Views) -> dict[str, flo
         "psnr": unseen_psnr(views.images, given, images, masks), "iou": unseen_iou(given, masks),
         "normals": normal_error(views.normals, given, normals, masks),
     }  # fmt: skip
-
-
-def _visible(vertices, faces, reference):
-    """A mesh without the faces that lie below the cut or that nobody sees."""
-    rows = vertices @ reference.cameras[0, 1, :3] + reference.cameras[0, 1, 3]
-    faces = faces[(rows[faces] < reference.cut).any(1)]
-    return vertices, faces[visible_faces(vertices, faces)]
 
 
 def _front(parts):

@@ -9,10 +9,8 @@ from soaplib.head import HeadModel, subdivide
 from soaplib.head.cover import behind_regions
 from soaplib.head.swell import swell
 from soaplib.multiview.panorama import Chart, complete
-from soaplib.multiview.source import Source, bilinear, nearest, resized
+from soaplib.multiview.source import FEATURES, Source, bilinear, filled, nearest, resized
 from soaplib.render import project, render_views, turn
-
-_FEATURES = [REGIONS.index(name) for name in ("brows", "eyes", "irises", "lips", "mouth")]
 
 
 def view_cameras(camera: np.ndarray, pivot: np.ndarray) -> np.ndarray:
@@ -82,19 +80,13 @@ def _panorama(chart, source, vertices, faces):
     regions = source.portrait.regions
     far = behind_regions(regions, source.portrait.matte)
     toward = (flat[:, 3:] @ source.rotation.T)[:, 2].reshape(known.shape)
-    near_labels = nearest(_filled(regions), pixels).reshape(known.shape)
-    labels = np.where(toward > -0.15, near_labels, nearest(_filled(far), pixels).reshape(known.shape))
-    labels = np.where(np.isin(labels, _FEATURES), REGIONS.index("skin"), labels)
-    labels = _filled(np.where(covered, labels, 0))  # the map's upper rim, past the crown, is no surface
-    featureless = known & ~np.isin(near_labels, _FEATURES)
+    near_labels = nearest(filled(regions), pixels).reshape(known.shape)
+    labels = np.where(toward > -0.15, near_labels, nearest(filled(far), pixels).reshape(known.shape))
+    labels = np.where(np.isin(labels, FEATURES), REGIONS.index("skin"), labels)
+    labels = filled(np.where(covered, labels, 0))  # the map's upper rim, past the crown, is no surface
+    featureless = known & ~np.isin(near_labels, FEATURES)
     done = complete(np.where(known[..., None], colours, 0), featureless, labels)
     return np.where(known[..., None], colours, done)
-
-
-def _filled(labels):
-    """Give each unlabelled pixel its nearest label."""
-    at = scipy.ndimage.distance_transform_edt(labels == 0, return_distances=False, return_indices=True)
-    return labels[tuple(at)]
 
 
 def _to_matte(normals, mask):

@@ -4,8 +4,12 @@ import numpy as np
 import scipy.ndimage
 import torch
 
-from soaplib.data import Portrait
+from soaplib.data import REGIONS, Portrait
+from soaplib.head.cover import SKIN
 from soaplib.render import camera_rotation, render_views, vertex_normals
+
+FEATURES = [REGIONS.index(name) for name in ("brows", "eyes", "irises", "lips", "mouth")]
+"""Labels of what only the face has: none of it goes behind."""
 
 # Cosines of the viewing angle: above the first the portrait is taken as it is, below the second not at all.
 _SURE, _UNSURE = 0.45, 0.2
@@ -71,3 +75,11 @@ def resized(image: np.ndarray, size: int) -> np.ndarray:
     return cv2.resize(
         image, (size, size), interpolation=cv2.INTER_AREA if size < image.shape[0] else cv2.INTER_CUBIC
     )
+
+
+def filled(labels: np.ndarray) -> np.ndarray:
+    """Give each unlabelled pixel of (H, W) its nearest label; skin where there is none at all."""
+    if not labels.any():
+        return np.full_like(labels, SKIN)
+    at = scipy.ndimage.distance_transform_edt(labels == 0, return_distances=False, return_indices=True)
+    return labels[tuple(at)]

@@ -7,6 +7,7 @@ from scipy.spatial import cKDTree
 
 from soaplib.head import HeadModel
 from soaplib.parts.eyes import CLEARANCE, Eyes
+from soaplib.parts.polar import cartesian, curve, polar
 from soaplib.parts.rims import eye_rims
 from soaplib.parts.rings import Rings, rings_around
 from soaplib.parts.smoothstep import smoothstep
@@ -109,18 +110,18 @@ class _Lid:
     def blink(self, template, basis):
         """Displacements (V, 3) that close the lids; basis: the head model's, which says how far skin goes along."""
         ids, ring = self.rings.ids, self.rings.ring
-        u, height, elevation = _polar(template[ids] - self.centre)
+        u, height, elevation = polar(template[ids] - self.centre)
         turn, end, floor = np.zeros(len(ids)), height.copy(), self.floor[ids] - _PATH_SPARE
         edge, low = self._lid_edge(u, elevation)
         for k in range(edge + 1):
             here = np.flatnonzero(ring == k)
             upper, lower = (here[self.rings.half(here, top)] for top in (True, False))
-            top, bottom = (_curve(u[half], elevation[half]) for half in (upper, lower))
+            top, bottom = (curve(u[half], elevation[half]) for half in (upper, lower))
             low_side = np.interp(u[here], *bottom)
             meet = low_side + low * (np.interp(u[here], *top) - low_side)
             turn[here] = meet - elevation[here]
             needed = self._path_height(u, height, turn, floor)
-            sides = [np.interp(u[here], *_curve(u[half], needed[half])) for half in (upper, lower)]
+            sides = [np.interp(u[here], *curve(u[half], needed[half])) for half in (upper, lower)]
             end[here] = np.maximum(*sides)
         share = self._share(basis, edge)
         lift = end - height
@@ -130,7 +131,7 @@ class _Lid:
             lift[beyond] = (self.rings.carried(lift, start, step) * share)[beyond]
         end = np.maximum(height + lift, self._path_height(u, height, turn, floor))
         out = basis.copy()
-        moved = _cartesian(u, end, elevation + turn) + self.centre - template[ids]
+        moved = cartesian(u, end, elevation + turn) + self.centre - template[ids]
         still = (np.abs(turn) < 1e-9) & (np.abs(end - height) < 1e-12)  # no residue of the way there and back
         out[ids] = np.where(still[:, None], 0, moved)
         self._move_lashes(template, turn, end - height, out)
@@ -180,8 +181,8 @@ class _Lid:
             upper, lower = (here[self.rings.half(here, top)] for top in (True, False))
             grid = np.linspace(u[here].min(), u[here].max(), 32)
             openings.append(
-                np.interp(grid, *_curve(u[upper], elevation[upper]))
-                - np.interp(grid, *_curve(u[lower], elevation[lower]))
+                np.interp(grid, *curve(u[upper], elevation[upper]))
+                - np.interp(grid, *curve(u[lower], elevation[lower]))
             )
         edge = int(np.argmin([opening.mean() for opening in openings]))
         return edge, np.clip(1 - _MAX_TRAVEL / openings[0].max(), _LOWER_SHARE, 0.5)
@@ -214,28 +215,13 @@ class _Lid:
         outer = np.flatnonzero(self.rings.ring >= 0)
         far, nearest = cKDTree(template[self.rings.ids[outer]]).query(template[self.lashes])
         nearest = outer[nearest]
-        u, height, elevation = _polar(template[self.lashes] - self.centre)
+        u, height, elevation = polar(template[self.lashes] - self.centre)
         upper = self.rings.upper[nearest] > 0.5
         for mine in (upper, ~upper):
             if not mine.any():
                 continue
             root = mine & (far <= np.quantile(far[mine], 0.3))
             here = self.lashes[mine]
-            turned = elevation[mine] + np.interp(u[mine], *_curve(u[root], turn[nearest[root]]))
-            lifted = height[mine] + np.interp(u[mine], *_curve(u[root], lift[nearest[root]]))
-            out[here] = _cartesian(u[mine], lifted, turned) + self.centre - template[here]
-
-
-def _polar(off):
-    """Offsets (N, 3) from the ball's centre as x, distance from the x axis, and elevation about it."""
-    return off[:, 0], np.hypot(off[:, 1], off[:, 2]), np.arctan2(off[:, 1], off[:, 2])
-
-
-def _cartesian(u, height, elevation):
-    return np.stack([u, height * np.sin(elevation), height * np.cos(elevation)], 1)
-
-
-def _curve(u, values):
-    """Values sorted by u, for np.interp."""
-    order = np.argsort(u, kind="stable")
-    return u[order], values[order]
+            turned = elevation[mine] + np.interp(u[mine], *curve(u[root], turn[nearest[root]]))
+            lifted = height[mine] + np.interp(u[mine], *curve(u[root], lift[nearest[root]]))
+            out[here] = cartesian(u[mine], lifted, turned) + self.centre - template[here]

@@ -1,6 +1,7 @@
 """What the trainings of D_r and D_n share: noise, the network's target, the measure of one step, and the model kept."""
 
 import dataclasses
+import os
 import pathlib
 
 import numpy as np
@@ -9,7 +10,7 @@ import torch
 from soaplib.multiview.compact.inputs import PLACE
 from soaplib.multiview.compact.pipeline import make_scheduler, without_condition
 from soaplib.multiview.compact.unet import CompactUNet
-from soaplib.training.loop import LoopSettings, Source
+from soaplib.training.loop import LoopSettings, Source, Task, train
 from soaplib.training.prepared import PreparedHeads, mirror
 
 
@@ -82,6 +83,14 @@ def keep_pipeline(pipeline_class: type, network: CompactUNet, folder: pathlib.Pa
     copy = CompactUNet.from_config(network.config)
     copy.load_state_dict(network.state_dict())
     pipeline_class(copy.half(), make_scheduler()).save_pretrained(folder)
+
+
+def train_prepared(
+    task: Task, data: str | os.PathLike, out: str | os.PathLike, settings: LoopSettings
+) -> pathlib.Path:
+    """Train a task on the prepared heads of data/train, judged on data/test; see `soaplib.training.loop.train`."""
+    data = pathlib.Path(data)
+    return train(task, prepared(data / "train"), prepared(data / "test"), out, settings)
 
 
 def prepared(folder: pathlib.Path) -> Source:

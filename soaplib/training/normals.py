@@ -22,10 +22,9 @@ from soaplib.training.denoising import (
     keep_pipeline,
     new_network,
     one_step,
-    prepared,
     rows,
+    train_prepared,
 )
-from soaplib.training.loop import train
 
 _OUTSIDE = 0.05  # what a pixel outside the head counts
 
@@ -49,9 +48,7 @@ def train_normals(
     else is written to out, and for how it goes on after a stop.
     """
     settings = settings or NormalsSettings()
-    data = pathlib.Path(data)
-    task = NormalsTask(settings)
-    return train(task, prepared(data / "train"), prepared(data / "test"), out, settings)
+    return train_prepared(NormalsTask(settings), data, out, settings)
 
 
 class NormalsTask:

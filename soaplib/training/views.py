@@ -16,10 +16,9 @@ from soaplib.training.denoising import (
     keep_pipeline,
     new_network,
     one_step,
-    prepared,
     rows,
+    train_prepared,
 )
-from soaplib.training.loop import train
 
 _SHELL, _SEEN = CHANNELS.index("shell_mask"), CHANNELS.index("seen_weight")
 # What a pixel outside the head, one of view 0, and one the portrait shows count, where an imagined one counts 1.
@@ -40,9 +39,7 @@ def train_views(
     else is written to out, and for how it goes on after a stop.
     """
     settings = settings or ViewsSettings()
-    data = pathlib.Path(data)
-    task = ViewsTask(settings)
-    return train(task, prepared(data / "train"), prepared(data / "test"), out, settings)
+    return train_prepared(ViewsTask(settings), data, out, settings)
 
 
 class ViewsTask:

@@ -16,11 +16,11 @@ import torch
 
 from soaplib.data import REGIONS, HeadPose, Portrait
 from soaplib.head import HeadModel
-from soaplib.head.cover import HAIR, SKIN, behind_regions
+from soaplib.head.cover import HAIR, behind_regions
 from soaplib.head.laplacian import factorised, uniform_laplacian
 from soaplib.head.swell import swell
 from soaplib.multiview.geometric import posed_vertices, view_cameras
-from soaplib.multiview.source import Source, nearest, resized
+from soaplib.multiview.source import FEATURES, Source, filled, nearest, resized
 from soaplib.render import render_views
 
 CHANNELS = (
@@ -36,7 +36,6 @@ SIGNED = (0, 1, 2, 4, 5, 6, 8, 9, 10)
 
 _WORK = 256  # pixels of a side of the portrait that is laid on the shell
 _REACH = 0.22  # metres from the skull's middle at which a place is 1
-_FEATURES = [REGIONS.index(name) for name in ("brows", "eyes", "irises", "lips", "mouth")]
 _CLOTHES = REGIONS.index("clothes")
 _OTHER_SIDE = {f"{a}_{part}": f"{b}_{part}" for a, b in (("left", "right"), ("right", "left"))
                for part in ("eye", "lashes")}  # fmt: skip
@@ -159,29 +158,21 @@ def _guess(source, vertices, faces, twin):
     portrait, camera = source.portrait, source.camera
     pixels = vertices @ camera[:2, :3].T + camera[:2, 3]
     colours, sure = source.look(vertices, source.normals)
-    near = nearest(_filled(portrait.regions), pixels)
-    far = nearest(_filled(behind_regions(portrait.regions, portrait.matte)), pixels)
+    near = nearest(filled(portrait.regions), pixels)
+    far = nearest(filled(behind_regions(portrait.regions, portrait.matte)), pixels)
     label = np.where((source.normals @ source.rotation.T)[:, 2] > _FACING, near, far)
-    plain = sure * ~np.isin(near, _FEATURES)
+    plain = sure * ~np.isin(near, FEATURES)
     laplacian = uniform_laplacian(faces, len(vertices))
     kinds = np.stack([label == HAIR, label == _CLOTHES], 1)
     kinds = np.column_stack([~kinds.any(1), kinds]).astype(float)
-    weights, filled = plain[:, None] * kinds, []
+    weights, spread = plain[:, None] * kinds, []
     everything = (plain @ colours) / max(plain.sum(), 1e-9) if plain.sum() > 1 else np.full(3, 0.5)
     for weight in weights.T:
         mean = (weight @ colours) / weight.sum() if weight.sum() > 3 else everything
         system = sp.diags(weight + _PULL) + _SPREAD * laplacian
-        filled.append(factorised(system).solve(weight[:, None] * colours + _PULL * mean))
+        spread.append(factorised(system).solve(weight[:, None] * colours + _PULL * mean))
     average = sp.identity(len(vertices)) - sp.diags(1 / (laplacian.diagonal() + 1)) @ laplacian
     for _ in range(_SOFTENED):
         kinds = average @ kinds
-    guess = sum(kinds[:, k : k + 1] * filled[k] for k in range(len(filled)))
+    guess = sum(kinds[:, k : k + 1] * spread[k] for k in range(len(spread)))
     return np.clip(guess, 0, 1), kinds[:, 1], (kinds * kinds[twin]).sum(1).clip(0, 1)
-
-
-def _filled(labels):
-    """Give each unlabelled pixel its nearest label."""
-    if not labels.any():
-        return np.full_like(labels, SKIN)
-    at = scipy.ndimage.distance_transform_edt(labels == 0, return_distances=False, return_indices=True)
-    return labels[tuple(at)]

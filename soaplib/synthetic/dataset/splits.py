@@ -19,10 +19,14 @@ def of(meta: dict) -> dict[str, str]:
     identity is held out by the hash of its codes, one in ten. Of names, the fifth with the smallest hashes is held
     out, at least one (see `held_out`), so that membership never depends on the seed or on how many heads there are.
     """
-    identity = json.dumps(meta["codes"]["identity"], sort_keys=True)
     named = {"hair": meta["hair"], "style": meta["style"], "expression": meta["expression"]}
-    parts = {"identity": "test" if _hash(identity) < _IDENTITIES else "train"}
+    parts = {"identity": of_identity(meta["codes"]["identity"])}
     return parts | {axis: "test" if name in held_out(axis) else "train" for axis, name in named.items()}
+
+
+def of_identity(identity: dict) -> str:
+    """Give the part, "train" or "test", of an identity by its codes as a dict."""
+    return "test" if _hash(json.dumps(identity, sort_keys=True)) < _IDENTITIES else "train"
 
 
 def held_out(axis: str) -> tuple[str, ...]:

@@ -8,6 +8,7 @@ from scipy.spatial import cKDTree
 
 from soaplib.head import HeadModel
 from soaplib.parts.eyes import CLEARANCE, Eyes
+from soaplib.parts.polar import cartesian, curve, polar
 from soaplib.parts.rims import eye_rims
 from soaplib.parts.rings import Rings, rings_around
 from soaplib.parts.smoothstep import smoothstep
@@ -184,15 +185,15 @@ def open_lids(grid: LidGrid, template: np.ndarray, centre: np.ndarray, factor: f
 
     Distances from the axis through the ball stay, so lids stay on it; the skin beyond gives way within a span.
     """
-    u, height, elevation = _polar(template[grid.ids] - centre)
+    u, height, elevation = polar(template[grid.ids] - centre)
     edge = template[grid.rings[-1]] - centre
-    edge_u, _, edge_elevation = _polar(edge)
+    edge_u, _, edge_elevation = polar(edge)
     top, bottom = grid.upper, grid.lower
     middle = (
-        np.interp(edge_u[top], *_curve(edge_u[bottom], edge_elevation[bottom])) + edge_elevation[top]
+        np.interp(edge_u[top], *curve(edge_u[bottom], edge_elevation[bottom])) + edge_elevation[top]
     ) / 2
     low_middle = (
-        np.interp(edge_u[bottom], *_curve(edge_u[top], edge_elevation[top])) + edge_elevation[bottom]
+        np.interp(edge_u[bottom], *curve(edge_u[top], edge_elevation[top])) + edge_elevation[bottom]
     ) / 2
     most = np.maximum(_MOST_UP - edge_elevation[top], 0.0)
     least = np.minimum(_MOST_DOWN - edge_elevation[bottom], 0.0)
@@ -200,13 +201,13 @@ def open_lids(grid: LidGrid, template: np.ndarray, centre: np.ndarray, factor: f
     fall = np.maximum((factor - 1) * (edge_elevation[bottom] - low_middle), least)
     turn = np.zeros(len(u))
     for sector, amount, way, side in ((top, rise, 1, grid.above), (bottom, fall, -1, 1 - grid.above)):
-        order = _curve(edge_u[sector], edge_elevation[sector])
+        order = curve(edge_u[sector], edge_elevation[sector])
         beyond = (elevation - np.interp(u, *order)) * way
-        here = np.interp(u, *_curve(edge_u[sector], amount), 0, 0)
+        here = np.interp(u, *curve(edge_u[sector], amount), 0, 0)
         span = np.maximum(_SPAN, 2.2 * np.abs(amount).max(initial=0))
         turn += side * here * smoothstep(span, 0.0, np.maximum(beyond, 0))
     front = smoothstep(-0.2, 0.3, np.cos(elevation))
-    template[grid.ids] = centre + _cartesian(u, height, elevation + turn * front)
+    template[grid.ids] = centre + cartesian(u, height, elevation + turn * front)
 
 
 def blink(grid: LidGrid, template: np.ndarray, centre: np.ndarray, radius: float) -> np.ndarray:
@@ -216,18 +217,18 @@ def blink(grid: LidGrid, template: np.ndarray, centre: np.ndarray, radius: float
     """
     rows = grid.rings
     floor = grid.floor(radius) - _PATH_SPARE
-    u, height, elevation = _polar(template[grid.ids] - centre)
+    u, height, elevation = polar(template[grid.ids] - centre)
     place = np.searchsorted(grid.ids, rows)
     turn, end = np.zeros(len(u)), height.copy()
     top, bottom = place[0, grid.upper], place[0, grid.lower]
-    opening = elevation[top] - np.interp(u[top], *_curve(u[bottom], elevation[bottom]))
+    opening = elevation[top] - np.interp(u[top], *curve(u[bottom], elevation[bottom]))
     low = np.clip(1 - _MAX_TRAVEL / max(opening.max(), 1e-6), _LOWER_SHARE, 0.5)
     for row in place:
-        top, bottom = (_curve(u[row[half]], elevation[row[half]]) for half in (grid.upper, grid.lower))
+        top, bottom = (curve(u[row[half]], elevation[row[half]]) for half in (grid.upper, grid.lower))
         low_side = np.interp(u[row], *bottom)
         turn[row] = low_side + low * (np.interp(u[row], *top) - low_side) - elevation[row]
         needed = _path_height(u[row], height[row], turn[row], floor[row])
-        sides = [np.interp(u[row], *_curve(u[row[half]], needed[half])) for half in (grid.upper, grid.lower)]
+        sides = [np.interp(u[row], *curve(u[row[half]], needed[half])) for half in (grid.upper, grid.lower)]
         end[row] = np.maximum(*sides)
     lift = end - height
     beyond = np.ones(len(u), bool)
@@ -237,7 +238,7 @@ def blink(grid: LidGrid, template: np.ndarray, centre: np.ndarray, radius: float
     lift[beyond] = product(grid.along[beyond], lift[ends])
     moves = np.abs(turn) > 1e-9
     end = np.where(moves, np.maximum(height + lift, _path_height(u, height, turn, floor)), height)
-    moved = _cartesian(u, end, elevation + turn) + centre - template[grid.ids]
+    moved = cartesian(u, end, elevation + turn) + centre - template[grid.ids]
     return np.where(moves[:, None], moved, 0)
 
 
@@ -332,18 +333,3 @@ def _path_height(u, height, turn, floor):
     free = np.arccos(np.clip(disc / np.maximum(height, 1e-9), 0, 1))
     rest = np.clip(np.abs(turn) - free, 0, np.radians(70))
     return np.where(np.abs(turn) > 1e-6, np.maximum(height, disc / np.cos(rest)), height)
-
-
-def _polar(off):
-    """Offsets (N, 3) from the ball's centre as x, distance from the x axis, and elevation about it."""
-    return off[:, 0], np.hypot(off[:, 1], off[:, 2]), np.arctan2(off[:, 1], off[:, 2])
-
-
-def _cartesian(u, height, elevation):
-    return np.stack([u, height * np.sin(elevation), height * np.cos(elevation)], 1)
-
-
-def _curve(u, values):
-    """Values sorted by u, for np.interp."""
-    order = np.argsort(u, kind="stable")
-    return u[order], values[order]

@@ -33,13 +33,7 @@ def people(count: int, style: str) -> np.ndarray:
     while len(out) < count:
         identity = draw_identity(np.random.default_rng((_SEED, number)), style)
         number += 1
-        meta = {
-            "codes": {"identity": dataclasses.asdict(identity)},
-            "style": style,
-            "hair": "",
-            "expression": "",
-        }
-        if splits.of(meta)["identity"] == "train":
+        if splits.of_identity(dataclasses.asdict(identity)) == "train":
             out.append(make_person(identity).head.template)
     return np.stack(out).astype(np.float64)
 
