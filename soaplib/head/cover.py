@@ -9,6 +9,7 @@ HAIR, SKIN = REGIONS.index("hair"), REGIONS.index("skin")
 _FACE = [REGIONS.index(name) for name in ("skin", "brows", "eyes", "irises", "lips", "mouth")]
 _BALD = 0.02  # less hair than this, over the area of the face, is none
 _NAPE, _HAIRLINE = 0.72, 0.07  # the height of the nape over the face's, and how much lower its middle lies
+_MISSES = 0.08  # hair that is lost over so much of the picture's height has ended
 _OUTER = 0.22  # the outer share of a row that tells whether hair hangs there
 
 
@@ -49,7 +50,7 @@ def _hair_end(regions, inside, side, nape):
         outer = regions[row, columns[:count] if side == 0 else columns[-count:]]
         if (outer == HAIR).mean() > 0.35:
             end, misses = row, 0
-        elif (misses := misses + 1) > 0.04 * len(regions):
+        elif (misses := misses + 1) > _MISSES * len(regions):
             break
     return end
 

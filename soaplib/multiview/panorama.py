@@ -11,7 +11,8 @@ import numpy as np
 import scipy.ndimage
 import torch
 
-from soaplib.head.cover import SKIN
+from soaplib.head.cover import HAIR, SKIN
+from soaplib.multiview.strands import WIDEST, strands
 from soaplib.render import interpolate, rasterize
 
 WIDTH = 768
@@ -19,6 +20,7 @@ _WRAP = WIDTH // 3  # columns repeated past the seam, so that filters see across
 _SOFT = 5.0  # pixels over which two labels run into each other where nobody sees it
 _GRAIN = 0.9  # invented detail is a little quieter than the picture's own
 _CELLS = (32, 24, 16, 10, 7)  # pixels; half a patch, the largest for which the source has room
+_LOW, _HANGS = 0.8, 0.25  # long hair: there is so much below this share of the height
 _FINE = 10.0  # pixels; what is finer is detail, what is coarser is shade
 
 
@@ -83,7 +85,7 @@ def complete(colours: np.ndarray, known: np.ndarray, labels: np.ndarray) -> np.n
 
     known: (H, W) bool; labels: (H, W) for all pixels. First the other side of the face (left and right are
     alike), brightened or darkened to fit; then, for each label, its mean shade spread outwards, with detail
-    in patches of the known pixels of that label.
+    in patches of the known pixels of that label; combed hair goes on in strands.
     """
     colours, known = _from_other_side(colours, known, labels)
     wide = [_wrap(a) for a in (colours, known, labels)]
@@ -93,7 +95,12 @@ def complete(colours: np.ndarray, known: np.ndarray, labels: np.ndarray) -> np.n
         source = _source(wide[0], wide[1] & (wide[2] == label), label)
         filled = everything
         if source.sum() >= 150:
-            filled = _spread(wide[0], source) + _GRAIN * _detail(wide[0], source)
+            grain = _graininess(wide[0], source)
+            filled = _spread(wide[0], source) + _GRAIN * grain * _detail(wide[0], source)
+            if label == HAIR and grain > 0:
+                long = (labels[int(_LOW * len(labels)) :] == HAIR).mean() > _HANGS
+                locks, combed = strands(wide[0], source, _spread, long)
+                filled = filled + combed * grain * (_shade(wide[0], source) + locks - filled)
         share = _unwrap(cv2.GaussianBlur((wide[2] == label).astype(np.float32), (0, 0), _SOFT)) + 1e-9
         out, total = out + share[..., None] * _unwrap(filled), total + share
     out = np.where(known[..., None], colours, out / total[..., None])
@@ -108,6 +115,13 @@ def _source(image, mask, label):
     light = image.mean(-1)
     low, middle = np.percentile(light[inner], [12, 50])
     return inner & (light > max(low, 0.7 * middle))
+
+
+def _shade(image, source):
+    """The source's own shade, without its detail, carried everywhere."""
+    weight = cv2.GaussianBlur(source.astype(np.float32), (0, 0), WIDEST)
+    shade = cv2.GaussianBlur(image * source[..., None].astype(np.float32), (0, 0), WIDEST)
+    return _spread(shade / (weight + 1e-4)[..., None], source)
 
 
 def _detail(image, source):
@@ -142,7 +156,7 @@ def _detail(image, source):
             c = np.clip(at[..., 1] + np.where(mirrored[i, j], -off_c, off_c), 0, width - 1)
             out += share * detail[r, c]
             energy += share**2
-    return _graininess(image, source) * out / np.sqrt(energy)
+    return out / np.sqrt(energy)
 
 
 def _graininess(image, source):
@@ -183,7 +197,13 @@ def _wrap(image):
 
 
 def _unwrap(image):
-    return image[:, _WRAP:-_WRAP]
+    """Undo `_wrap`. Columns near the seam have two versions, which are mixed so that it does not show."""
+    share = 0.5 + 0.5 * np.arange(_WRAP) / _WRAP
+    share = share.reshape(-1, *[1] * (image.ndim - 2))
+    out = image[:, _WRAP:-_WRAP].astype(np.float64)
+    out[:, :_WRAP] = share * out[:, :_WRAP] + (1 - share) * image[:, -_WRAP:]
+    out[:, -_WRAP:] = share[::-1] * out[:, -_WRAP:] + (1 - share[::-1]) * image[:, :_WRAP]
+    return out
 
 
 def _from_other_side(colours, known, labels):

@@ -6,6 +6,7 @@ Hair means all that is worn or grows on the head, hats and hoods too; glasses st
 import cv2
 import numpy as np
 import scipy.ndimage as ndi
+from skimage.graph import MCP_Geometric
 
 from soaplib.data import REGIONS
 from soaplib.landmarks import FACE_OVAL, LEFT_IRIS, RIGHT_IRIS
@@ -14,6 +15,8 @@ from soaplib.portrait.face import LEFT_BROW, LEFT_EYE, LIPS_INNER, LIPS_OUTER, R
 _LABEL = {name: i for i, name in enumerate(REGIONS)}
 _BINS = (16, 12, 12, 4)
 _ROUNDS = 4
+_REACH = 0.05  # face heights times usual steps of skin: how far skin reaches over what changes like skin
+_REACHED, _SURER = 0.85, 0.04
 _SAME_HUE = 16.0
 
 
@@ -74,10 +77,14 @@ def _posteriors(rgb: np.ndarray, inside: np.ndarray, place: _Place) -> np.ndarra
     """
     bins = _features(rgb)
     off = _chroma_off(rgb, inside, place)
+    reached = _reached(rgb, inside, place)
     prior = _priors(place, off) * inside[..., None]
+    # a forehead may be as bright as the hair above it; wrinkles and make-up also change fast, so this only adds
+    brow = 1 / (1 + np.exp((place.eyes_up - place.up) / 0.03))
+    prior[..., 0] *= np.exp(brow * np.clip((reached - _REACHED) / _SURER, 0, 2))
     # a lock that hangs over the face has another hue than the face; shadows only darken
     sure_skin = inside & place.core & (off < _SAME_HUE)
-    sure_hair = inside & ~place.oval & (place.up > place.brows_up)
+    sure_hair = inside & ~place.oval & (place.up > place.brows_up) & (reached < _REACHED + _SURER)
     low = inside & (place.up < 0) & ~place.oval
     skin = _likelihood(bins, sure_skin)
     unlike_skin = _unlike(skin, sure_skin)
@@ -93,6 +100,27 @@ def _posteriors(rgb: np.ndarray, inside: np.ndarray, place: _Place) -> np.ndarra
     guide = np.ascontiguousarray(rgb, dtype=np.float32)
     radius = max(2, rgb.shape[0] // 100)
     return cv2.ximgproc.guidedFilter(guide, shares.astype(np.float32), radius, 1e-3)
+
+
+def _reached(rgb: np.ndarray, inside: np.ndarray, place: _Place) -> np.ndarray:
+    """(H, W) in [0, 1]: near 1 where a way leads from the lower face over nothing that changes faster than skin does.
+
+    The least sum over all ways (a geodesic distance) of the change of colour in CIELAB beyond twice what is usual on
+    the face, on pixels twice as large.
+    """
+    height, width = inside.shape
+    half = (max(width // 2, 1), max(height // 2, 1))
+    lab = cv2.cvtColor(np.ascontiguousarray(rgb, dtype=np.float32), cv2.COLOR_RGB2LAB)
+    lab = cv2.resize(lab, half, interpolation=cv2.INTER_AREA)
+    steps = [cv2.Sobel(lab, cv2.CV_32F, *axis, scale=1 / 8) for axis in ((1, 0), (0, 1))]
+    change = np.sqrt((steps[0] ** 2 + steps[1] ** 2).sum(-1))
+    seeds = cv2.resize((place.core & inside).astype(np.uint8), half, interpolation=cv2.INTER_NEAREST) > 0
+    if not seeds.any():
+        return np.full(inside.shape, _REACHED, np.float32)
+    cost = np.maximum(change / (np.median(change[seeds]) + 0.15) - 2, 0) + 0.02
+    cost[cv2.resize(inside.astype(np.uint8), half, interpolation=cv2.INTER_NEAREST) == 0] = 50
+    way = MCP_Geometric(cost).find_costs(np.argwhere(seeds))[0] / (place.unit / 2)
+    return cv2.resize(np.exp(-way / _REACH).astype(np.float32), (width, height))
 
 
 def _unlike(likelihood: np.ndarray, typical: np.ndarray) -> np.ndarray:
