@@ -87,12 +87,12 @@ def test_view_0_is_the_portrait(made, striped):
     np.testing.assert_allclose(views.cameras[0], made.pose.camera, atol=1e-9)
 
 
-@pytest.mark.parametrize("view, least, most", [(2, 0, 0.02), (4, 0.25, 1), (5, 0.25, 1)])
-def test_the_portraits_own_pixels_are_kept_at_full_size(striped, view, least, most):
+@pytest.mark.parametrize("view", [4, 5])
+def test_the_portraits_own_pixels_are_kept_at_full_size(striped, view):
     views = striped[1]
     inside = views.masks[view] > 0.99
     change = np.abs(np.diff(views.images[view], axis=0)).mean(-1)[inside[1:] & inside[:-1]]
-    assert least <= (change > 0.4).mean() <= most
+    assert (change > 0.4).mean() >= 0.25
 
 
 def test_the_same_again(head, made, weights, views):

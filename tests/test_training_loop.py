@@ -229,6 +229,20 @@ def test_trainings_start_from_their_seed_and_leave_the_global_one(heads, tmp_pat
     assert not torch.equal(one.enter.weight, other.enter.weight)
 
 
+def test_a_training_starts_from_a_model_of_its_layout(heads, tmp_path):
+    from soaplib.training.views import ViewsTask
+
+    folder = train_views(heads, tmp_path / "first", ViewsSettings(**TINY))
+    given = ViewsPipeline.from_pretrained(folder).unet.state_dict()
+    network = ViewsTask(ViewsSettings(**TINY, start=str(folder))).network
+    assert all(torch.equal(value, given[name].float()) for name, value in network.state_dict().items())
+    wider = ViewsSettings(**TINY | {"widths": (16, 48)}, start=str(folder))
+    with pytest.raises(UserError, match="another layout"):
+        ViewsTask(wider)
+    with pytest.raises(UserError, match="there is none"):
+        ViewsTask(ViewsSettings(**TINY, start=str(tmp_path / "nowhere")))
+
+
 def test_metrics_by_hand():
     truth = -torch.ones(1, 6, 4, 4, 4)  # black and empty
     made = truth.clone()

@@ -7,6 +7,7 @@ import pathlib
 import numpy as np
 import torch
 
+from soaplib.errors import UserError
 from soaplib.multiview.compact.inputs import PLACE
 from soaplib.multiview.compact.pipeline import make_scheduler, without_condition
 from soaplib.multiview.compact.unet import CompactUNet
@@ -18,13 +19,15 @@ from soaplib.training.prepared import PreparedHeads, mirror
 class DenoisingSettings(LoopSettings):
     """`LoopSettings`, and of a `CompactUNet`: its widths, depths and attention; dropout: the share of heads whose
     condition is withheld, for guidance; last_step: the share drawn at pure noise, where one step gives the conditional
-    mean."""
+    mean; start: folder of a trained model of the same
+    layout, such as data/weights/views, whose weights to begin with."""
 
     widths: tuple[int, ...] = (32, 64, 128, 192)
     depths: tuple[int, ...] = (1, 1, 1, 1)
     attention: tuple[str, ...] = ("", "", "rows", "all")
     dropout: float = 0.1
     last_step: float = 0.5
+    start: str | None = None
 
 
 @dataclasses.dataclass(frozen=True)
@@ -41,16 +44,33 @@ class Denoised:
 
 
 def new_network(settings: DenoisingSettings, **config) -> CompactUNet:
-    """Make the network of the settings, its first weights drawn from their seed."""
+    """Make the network of the settings, its first weights those of `start`, or drawn from their seed.
+
+    Raises UserError where `start` holds no model, or one of another layout.
+    """
     with torch.random.fork_rng(devices=[]):  # modules draw from the global generator, which stays as it was
         torch.random.manual_seed(settings.seed)
-        return CompactUNet(
+        network = CompactUNet(
             widths=settings.widths,
             depths=settings.depths,
             attention=settings.attention,
             place=PLACE,
             **config,
         )
+    if settings.start is not None:
+        _begin_with(network, pathlib.Path(settings.start))
+    return network
+
+
+def _begin_with(network, folder):
+    if not (folder / "unet" / "config.json").exists():
+        raise UserError(f"The training was to start from the model in {folder}, but there is none.")
+    given, own = CompactUNet.from_pretrained(folder / "unet").state_dict(), network.state_dict()
+    if given.keys() != own.keys() or any(own[name].shape != value.shape for name, value in given.items()):
+        raise UserError(
+            f"The model in {folder} has another layout (widths, depths, attention) than the settings."
+        )
+    network.load_state_dict(given)
 
 
 def denoise(network, core, clean, guide, base, settings, generator) -> Denoised:

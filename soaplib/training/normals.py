@@ -7,6 +7,7 @@ import pathlib
 import torch
 import torch.nn.functional as functional
 
+from soaplib.multiview.compact.guide import CHANNELS
 from soaplib.multiview.compact.inputs import (
     NORMALS_CHANNELS,
     known_views,
@@ -15,7 +16,7 @@ from soaplib.multiview.compact.inputs import (
 )
 from soaplib.multiview.compact.outlines import draw_outlines
 from soaplib.multiview.compact.pipeline import NormalsPipeline, ViewsPipeline
-from soaplib.training.augment import augment, degrade_views
+from soaplib.training.augment import augment, degrade_views, recolour
 from soaplib.training.denoising import (
     DenoisingSettings,
     denoise,
@@ -25,18 +26,22 @@ from soaplib.training.denoising import (
     rows,
     train_prepared,
 )
+from soaplib.training.relief import add_relief
 
+_SHELL = CHANNELS.index("shell_mask")
 _OUTSIDE = 0.05  # what a pixel outside the head counts
 
 
 @dataclasses.dataclass(frozen=True)
 class NormalsSettings(DenoisingSettings):
     """How D_n is trained: `DenoisingSettings`, and views_model: folder of a D_r whose views stand for the true ones in
-    the share `imagined` of the heads, so that D_n knows how they look; without one the true views are blurred."""
+    the share `imagined` of the heads, so that D_n knows how they look; without one the true views are blurred.
+    relief: the share of the other heads that get strands and folds (`soaplib.training.relief`)."""
 
     last_step: float = 0.7
     views_model: str | None = None
     imagined: float = 0.5
+    relief: float = 0.4
 
 
 def train_normals(
@@ -62,8 +67,7 @@ class NormalsTask:
 
     def loss(self, network, batch, generator):
         """Squared error of the network's output, and inside the masks the length of the difference of unit normals."""
-        batch = augment(batch, generator)
-        views = self._imagined(batch, generator)
+        batch, views = self._varied(batch, generator)
         guide, base = normals_inputs(batch["guide"], views)
         clean, inside = batch["normals"], batch["views"][:, :, 3:]
         made = denoise(network, self.network, clean, guide, base, self.settings, generator)
@@ -99,23 +103,29 @@ class NormalsTask:
         """Write a `NormalsPipeline`."""
         keep_pipeline(NormalsPipeline, network, folder)
 
-    def _imagined(self, batch, generator):
-        """The views (B, V, 4, S, S) as D_r may have made them."""
+    def _varied(self, batch, generator):
+        """An augmented batch, and its views (B, V, 4, S, S) as true, or as D_r may have made them."""
+        chance = torch.rand(2, len(batch["views"]), generator=generator)
+        imagined = chance[0] < self.settings.imagined
+        batch = add_relief(batch, generator, ~imagined & (chance[1] < self.settings.relief))
+        # D_n is told no colours but the views': those of the guide matter to D_r alone.
+        batch = augment(batch, generator) if imagined.any() else recolour(batch, generator)
         views = signed_views(batch["views"])
-        chosen = torch.rand(len(views), generator=generator) < self.settings.imagined
-        if not chosen.any():
-            return views
-        if self.artist is None:
-            imagined = signed_views(degrade_views(batch["views"], generator))
-        else:
-            imagined = self._artists(batch)
-        return torch.where(chosen.to(views.device)[:, None, None, None, None], imagined, views)
+        if imagined.any():
+            chosen = imagined.to(views.device)[:, None, None, None, None]
+            made = (
+                signed_views(degrade_views(batch["views"], generator))
+                if self.artist is None
+                else self._artists(batch)
+            )
+            views = torch.where(chosen, made, views)
+        return batch, views
 
     @torch.no_grad()
     def _artists(self, batch):
         made = one_step(self.artist.to(batch["guide"].device), batch["guide"], signed_views(batch["base"]))
         known, weight = known_views(batch["guide"])
-        return draw_outlines(torch.lerp(made, known, weight).clamp(-1, 1), None)
+        return draw_outlines(torch.lerp(made, known, weight).clamp(-1, 1), batch["guide"][:, :, _SHELL], None)
 
 
 def mean_angle(normals: torch.Tensor, truth: torch.Tensor, inside: torch.Tensor) -> float:

@@ -7,16 +7,15 @@ import torch
 
 from soaplib.data import HeadPose, Portrait, Views
 from soaplib.head import HeadModel
-from soaplib.head.swell import swell
+from soaplib.multiview.compact.details import lay_details
 from soaplib.multiview.compact.guide import Guide, make_guide
 from soaplib.multiview.compact.inputs import known_views, normals_inputs, signed_views
 from soaplib.multiview.compact.outlines import draw_outlines
 from soaplib.multiview.compact.pipeline import NormalsPipeline, ViewsPipeline
 from soaplib.multiview.compact.upsample import upsample_views
 from soaplib.multiview.compact.weights import find_weights, load_pipeline
-from soaplib.multiview.geometric import posed_vertices
-from soaplib.multiview.source import Source, resized
-from soaplib.render import render_views
+from soaplib.multiview.geometric import make_coat
+from soaplib.multiview.source import resized
 
 SIZE = 128
 """Pixels of a side of the views that the networks make."""
@@ -41,8 +40,8 @@ def compact_views(
     """Make six views (see `soaplib.multiview.generate`) with our own two networks.
 
     D_r draws the views and D_n their normals at 128 x 128, guided by the fitted head and by the portrait laid on it;
-    then they are upsampled, and what the portrait shows is taken from it at full size: all of view 0, and in the other
-    views what it sees well.
+    then they are upsampled. View 0 is the portrait; in the other views its own pixels are kept where it sees the head
+    well, and detail like its own is laid on the rest (`soaplib.multiview.compact.details`).
 
     weights: folder with the models `views` and `normals`, see `find_weights`. steps, guidance, eta: of `ViewsPipeline`;
     D_n always makes one step. seed: of the noise. About 5 s on one core.
@@ -59,17 +58,19 @@ def compact_views(
         stack, base, num_inference_steps=steps, guidance_scale=guidance, eta=eta, generator=generator,
         known=known, known_weight=sure, output_type="pt",
     ).images.clamp(-1, 1)  # fmt: skip
-    drawn = draw_outlines(drawn, guide.cameras)
+    drawn = draw_outlines(drawn, torch.as_tensor(guide.shell_mask)[None], guide.cameras)
     normals = sculptor(*normals_inputs(stack, drawn), generator=generator).images[0]
     low = artist.decode(drawn)
     matte = portrait.matte[..., None]
     front = resized(np.concatenate([portrait.image * matte + 1 - matte, matte], -1), size).clip(0, 1)
-    images, masks, normals = upsample_views(
+    _, masks, normals = upsample_views(
         low.images[0], low.masks[0], normals, size / SIZE, found.parent, (front[..., :3], front[..., 3])
     )
     cameras = guide.cameras.copy()
     cameras[:, :3] *= size / SIZE
-    images = _with_portrait(images, masks, portrait, head, pose, cameras)
+    hair = guide.hair / np.maximum(guide.shell_mask, 0.05)
+    colours = lay_details(low.images[0], low.masks[0], hair, make_coat(portrait, head, pose, size, cameras))
+    images = colours * masks[..., None] + 1 - masks[..., None]
     images[0], masks[0] = front[..., :3], front[..., 3]
     there = masks > _NOTHING
     images = np.where(there[..., None], images, 1)
@@ -83,24 +84,3 @@ def guide_tensors(guide: Guide) -> tuple[torch.Tensor, torch.Tensor]:
     """Give D_r's guide (1, 6, G, S, S) and its base (1, 6, 4, S, S), colours on white and alpha in [-1, 1]."""
     base = torch.as_tensor(np.moveaxis(guide.base, -1, 1).copy(), dtype=torch.float32)
     return torch.as_tensor(guide.stack())[None], signed_views(base[None])
-
-
-def _with_portrait(images, masks, portrait, head, pose, cameras):
-    """Lay the portrait's own pixels over views 1-5 where it sees the surface well."""
-    size = images.shape[1]
-    shell = swell(head, posed_vertices(head, pose), pose.camera, portrait.matte, portrait.regions)
-    drawn = head.part_vertices("skin", "left_eye", "right_eye")
-    faces = head.faces[drawn[head.faces].all(1)]
-    source = Source(portrait, shell, faces, pose.camera)
-    rendering = render_views(
-        torch.as_tensor(shell, dtype=torch.float32), torch.as_tensor(faces), cameras[1:], (size, size),
-        torch.as_tensor(np.column_stack([shell, source.normals]), dtype=torch.float32),
-    )  # fmt: skip
-    covered, values = rendering.mask.numpy(), rendering.attributes.numpy()
-    inside = covered > 0.5
-    at = values[inside] / covered[inside][:, None]
-    colours, sure = source.look(at[:, :3], at[:, 3:])
-    alpha = masks[1:][inside][:, None]
-    views = images[1:].copy()
-    views[inside] += sure[:, None] * (colours * alpha + 1 - alpha - views[inside])
-    return np.concatenate([images[:1], views])
