@@ -8,8 +8,11 @@ from made_up_portrait import made_up_portrait
 from scipy.spatial.transform import Rotation
 
 from soaplib.fitting.posing import Posing
-from soaplib.fitting.transfer import action_maps, unposed
-from soaplib.head import load_head
+from soaplib.fitting.transfer import ACTIONS, action_maps, of_mouth, personal_actions, unposed, upright
+from soaplib.head import load_head, subdivide
+from soaplib.synthetic.dataset import splits
+from soaplib.synthetic.people.identity import draw_identity
+from soaplib.synthetic.people.person import make_person
 
 
 @pytest.fixture(scope="module")
@@ -17,67 +20,106 @@ def head():
     return load_head()
 
 
-def maps_of(head, linear, lively=None):
-    lively = np.ones(len(head.template)) if lively is None else lively
-    return action_maps(head, head.template @ np.asarray(linear).T, lively)
-
-
-def lids(head):
-    """The actions that stay as they are: the lids', and the tongue's, which moves no skin."""
-    return np.array([name.startswith(("eye", "tongue")) for name in head.expression_names])
+def ones(head):
+    return np.ones(len(head.template))
 
 
 def test_the_model_moves_as_the_model(head):
-    np.testing.assert_allclose(maps_of(head, np.eye(3)), np.eye(3) * np.ones((52, 1, 1)), atol=1e-9)
+    local, whole = action_maps(head, head.template, ones(head))
+    np.testing.assert_allclose(whole, np.eye(3), atol=1e-6)
+    np.testing.assert_allclose(local, np.broadcast_to(np.eye(3), local.shape), atol=1e-6)
+    moved = personal_actions(head, head.template.astype(np.float64), ones(head))
+    np.testing.assert_allclose(moved, head.expression_basis, atol=1e-7)
 
 
-def test_actions_grow_with_the_face_and_lids_by_themselves(head):
-    maps = maps_of(head, 1.5 * np.eye(3))
-    assert maps[lids(head)] == pytest.approx(np.eye(3) * np.ones((lids(head).sum(), 1, 1)))
-    diagonal = np.diagonal(maps[~lids(head)], axis1=1, axis2=2)
-    assert diagonal.min() > 1.2 and diagonal.max() < 1.5 + 1e-9  # the ridge holds them back a little
-    assert np.abs(maps[~lids(head)] - diagonal[..., None] * np.eye(3)).max() < 0.1
+def test_what_was_learned_is_small_and_keeps_its_signs():
+    stored = np.load(ACTIONS)
+    assert ACTIONS.stat().st_size < 1e6
+    assert stored["landmarks"].shape[:2] == (478, 3) and stored["maps"].shape[:3] == (
+        len(stored["sites"]),
+        3,
+        3,
+    )
+    assert all(np.isfinite(stored[name]).all() for name in stored.files)
+
+
+@pytest.mark.parametrize("style", ["realistic", "cartoon", "anime", "clay"])
+def test_held_out_people_move_as_they_do(head, style):
+    """But for the lids, which parts see to: mouths and brows within a tenth; the model's are 0 to 40 % off."""
+    number, errors = 0, []
+    while len(errors) < 2:
+        identity = draw_identity(np.random.default_rng((99, number)), style)
+        number += 1
+        if splits.of_identity(dataclasses.asdict(identity)) != "test":
+            continue
+        person = make_person(identity).head
+        skin = person.part_vertices("skin") & (person.region("mouth_cavity") < 0.5)
+        moves = skin & (person.region("eye_sockets") < 0.5)
+        chosen = [k for k, name in enumerate(head.expression_names) if not name.startswith(("eye", "tongue"))]
+        own = personal_actions(head, person.template.astype(np.float64), ones(head), np.array(chosen))[moves]
+        true = person.expression_basis[moves][..., chosen]
+        errors.append(np.linalg.norm(own - true, axis=1).sum(0) / np.linalg.norm(true, axis=1).sum(0))
+    assert np.mean(errors) < 0.1 and np.max(errors) < 0.35
 
 
 def test_actions_turn_with_the_face(head):
     turn = Rotation.from_euler("xyz", [10, -20, 5], degrees=True).as_matrix()
-    maps = maps_of(head, turn)[~lids(head)]
-    moved = maps @ np.array([0.3, -0.8, 0.5])
-    true = turn @ np.array([0.3, -0.8, 0.5])
-    straight = np.array([0.3, -0.8, 0.5]) - true
-    off = np.linalg.norm(moved - true, axis=1) / np.linalg.norm(straight)
-    assert off.max() < 0.8 and off.mean() < 0.5  # the ridge holds them back
+    straight = personal_actions(head, head.template.astype(np.float64), ones(head))
+    turned = personal_actions(head, head.template @ turn.T + [0.1, 0.0, 0.2], ones(head))
+    lids = np.array([name.startswith("eye") for name in head.expression_names])
+    expected = np.einsum("ab,vbe->vae", turn, straight)
+    np.testing.assert_allclose(turned[..., ~lids], expected[..., ~lids], atol=1e-6)
 
 
-def test_each_action_goes_by_its_own_feature(head):
-    """A wider left half of the face: what moves the right half alone stays as it was."""
-    wider = np.where(head.template[:, :1] > 0.0, head.template * [1.4, 1, 1], head.template)
-    maps = action_maps(head, wider, np.ones(len(wider)))
-    left, right = (head.expression_names.index(f"mouthDimple{side}") for side in ("Left", "Right"))
-    assert maps[left, 0, 0] > 1.2 and maps[right, 0, 0] == pytest.approx(1, abs=0.06)
+def test_upright_gives_the_turn_and_what_is_left(head):
+    turn = Rotation.from_euler("xyz", [10, -20, 5], degrees=True).as_matrix()
+    marks = head.landmarks(head.template.astype(np.float64))
+    found, left = upright(head, marks @ turn.T + [0.1, 0.2, 0.3])
+    np.testing.assert_allclose(found, turn, atol=1e-9)
+    np.testing.assert_allclose(left, 0, atol=1e-9)
+
+
+def test_jaw_and_mouth_move_together(head):
+    wide = head.template * np.array([1.15, 1, 1])
+    moved, whole = personal_actions(head, wide, ones(head)), action_maps(head, wide, ones(head))[1]
+    names = np.array(head.expression_names)
+    assert set(names[of_mouth(head)]) >= {"jawOpen", "mouthSmileLeft", "tongueOut", "cheekPuff"}
+    assert not of_mouth(head)[names == "browInnerUp"].any()
+    expected = np.einsum("ab,vbe->vae", whole, head.expression_basis[..., of_mouth(head)])
+    np.testing.assert_allclose(moved[..., of_mouth(head)], expected, atol=1e-9)
+    assert whole[0, 0] > 1.03
 
 
 def test_what_does_not_show_does_not_count(head):
-    """Hair over the upper face, however large, changes no action; without any face the actions are the model's."""
-    upper = head.template[:, 1] > 0.01
-    grown = np.where(upper[:, None], 2.0 * head.template, head.template)
-    np.testing.assert_allclose(
-        action_maps(head, grown, 1.0 - upper), action_maps(head, head.template, 1.0 - upper), atol=1e-9
-    )
-    nothing = action_maps(head, grown, np.zeros(len(grown)))
-    np.testing.assert_allclose(nothing, np.eye(3) * np.ones((52, 1, 1)))
+    """Hair over the brows, however large, changes no action; where nothing shows the actions are the model's."""
+    upper = head.template[:, 1] > 0.03
+    grown = np.where(upper[:, None], head.template + [0, 0, 0.01], head.template)
+    seen = action_maps(head, grown, ones(head))[1]
+    hidden, plain = (action_maps(head, points, 1.0 - upper)[1] for points in (grown, head.template))
+    assert np.abs(hidden - plain).max() < 0.3 * np.abs(seen - np.eye(3)).max() + 0.02
+    nothing = action_maps(head, grown, 0 * ones(head))[1]
+    turn = upright(head, head.landmarks(grown))[0]
+    np.testing.assert_allclose(nothing, turn, atol=1e-6)
+    assert not personal_actions(head, grown, 0 * ones(head)).any()
+
+
+def test_a_finer_mesh_moves_alike(head):
+    fine, binding = subdivide(head)
+    person = head.template * np.array([1.1, 0.9, 1.0])
+    coarse = personal_actions(head, person, ones(head))
+    carried = np.stack([binding @ action for action in np.moveaxis(coarse, 2, 0)], 2)
+    own = personal_actions(fine, binding @ person, ones(fine))
+    assert np.linalg.norm(own - carried, axis=1).sum() < 0.02 * np.linalg.norm(carried, axis=1).sum()
 
 
 def test_a_face_is_unposed_by_its_own_actions(head):
     made = made_up_portrait(head, 256, (0, 0, 0), 0.5, jawOpen=0.5, mouthSmileLeft=0.8, browInnerUp=0.6)
     pose = dataclasses.replace(made.pose, pose=np.random.default_rng(0).normal(0, 0.1, (5, 3)))
     lively = np.where(head.template[:, 1] > 0.05, 0.3, 1.0)
-    neutral = head.template * [1.3, 0.9, 1.1]
+    neutral = head.template * [1.15, 0.95, 1.05]
     joints = head.joint_regressor @ neutral
-    maps = action_maps(head, neutral, lively)
-    own = np.einsum("eab,vbe->vae", maps, head.expression_basis)
-    person = dataclasses.replace(head, expression_basis=own)
-    posed = Posing(person, pose, neutral, lively, joints).pose(neutral)
+    person = dataclasses.replace(head, expression_basis=personal_actions(head, neutral, lively))
+    posed = Posing(person, pose, neutral, 1.0, joints).pose(neutral)
     found = unposed(head, pose, neutral, posed, lively, joints)
     by_the_models = Posing(head, pose, neutral, lively, joints).unpose(posed)
-    assert np.abs(found - neutral).max() < 2e-5 < 0.05 * np.abs(by_the_models - neutral).max()
+    assert np.abs(found - neutral).max() < 5e-5 < 0.1 * np.abs(by_the_models - neutral).max()

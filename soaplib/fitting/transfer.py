@@ -1,39 +1,104 @@
 """Actions of a person: those of the head model, turned and scaled as the features are that they move."""
 
+import functools
+import pathlib
+
 import numpy as np
+from scipy.spatial import cKDTree
 
 from soaplib.data import HeadPose
 from soaplib.fitting.posing import Posing
 from soaplib.head import HeadModel
+from soaplib.landmarks import LEFT_EYE, RIGHT_EYE
 
-_RIDGE = (
-    0.3  # of the mean square of the edges: how far an action keeps to the model's where edges are few or flat
-)
-_LIDS = "eye"  # lids follow their own eyeball and opening: `soaplib.parts.lids`
+ACTIONS = pathlib.Path(__file__).with_name("actions.npz")
+"""What `python -m soaplib.synthetic.people.actions` learned of how actions follow from faces."""
+
+_MOUTH = ("jaw", "mouth", "tongue", "cheekPuff")
+_LIDS, _LID = (
+    "eye",
+    (0.15, 0.75),
+)  # widths of an eye from its margin, nearer than which `soaplib.parts.lids` sees to skin
+_NOISE = 2e-3  # metres by which a fitted landmark may be off
+_COUNT = 6.0  # neighbouring landmarks err together: this many count as one
+_MOST = 3.0  # deviations of a component
+_NEAR = 4  # learned places that tell the map of a vertex
 _ROUNDS = 4
 
 
-def action_maps(head: HeadModel, vertices: np.ndarray, liveliness: np.ndarray) -> np.ndarray:
-    """Give the linear map (E, 3, 3) by which a person's action is the head model's.
+def of_mouth(head: HeadModel) -> np.ndarray:
+    """Tell the actions (E,) bool of jaw and mouth, in which lips, teeth, cheeks and the mouth's walls move together."""
+    return np.array([name.startswith(_MOUTH) for name in head.expression_names])
+
+
+def upright(head: HeadModel, landmarks: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Turn and shift a face's landmarks (478, 3) onto the head model's; returns the turn (3, 3) from the model's axes
+    to the face's, and what is left (478, 3) in the model's."""
+    model = head.landmarks(head.template.astype(np.float64))
+    a, b = model - model.mean(0), landmarks - landmarks.mean(0)
+    left, _, right = np.linalg.svd(b.T @ a)
+    turn = (left * [1, 1, np.sign(np.linalg.det(left @ right))]) @ right
+    return turn, b @ turn - a
+
+
+def action_maps(
+    head: HeadModel, vertices: np.ndarray, liveliness: np.ndarray
+) -> tuple[np.ndarray, np.ndarray]:
+    """Give the linear maps by which a person's actions are the head model's: (V, 3, 3) of each vertex, and (3, 3) of
+    all actions of jaw and mouth.
 
     head: bound to a mesh; vertices: (V, 3) of the person on it, neutral; liveliness: (V,) in [0, 1], where it shows.
-    Deformation transfer (Sumner and Popovic 2004) with one gradient for each action: of all linear maps the one that
-    takes the model's edges best to the person's, each edge weighted by how far the action moves its ends. A wide mouth
-    smiles wider, and a flat nose sneers less; what moves together stays together. Lids stay as they are.
+    A wide mouth smiles wider, and a flat nose sneers less. Which features a style has made larger, and which are the
+    person's, follows from all of them together: landmarks and maps of many people share principal components
+    (Tipping and Bishop 1999), of which the landmarks that show tell the amounts.
     """
-    skin = head.faces[head.part_vertices("skin")[head.faces].all(1)]
-    sizes = np.linalg.norm(head.expression_basis, axis=1).astype(np.float64)
-    ends = np.concatenate([skin[:, [0, 1]], skin[:, [1, 2]], skin[:, [2, 0]]])
-    ends = ends[(sizes[ends].max((1, 2)) > 0) & (liveliness[ends] > 0).all(1)]
-    model, own = (np.subtract(*points[ends.T]) for points in (head.template.astype(np.float64), vertices))
-    weights = (sizes[ends].sum(1) * liveliness[ends].prod(1)[:, None]).T
-    across = (weights @ (own[:, :, None] * model[:, None]).reshape(-1, 9)).reshape(-1, 3, 3)
-    square = (weights @ (model[:, :, None] * model[:, None]).reshape(-1, 9)).reshape(-1, 3, 3)
-    ridge = _RIDGE * np.maximum(np.trace(square, axis1=1, axis2=2) / 3, 1e-12)[:, None, None] * np.eye(3)
-    maps = (across + ridge) @ np.linalg.inv(square + ridge)
-    lids = [name.startswith(_LIDS) for name in head.expression_names]
-    maps[lids] = np.eye(3)
-    return maps
+    learned = _learned()
+    turn, off = upright(head, head.landmarks(vertices))
+    corners = head.faces[head.landmark_faces]
+    weights = (liveliness[corners] * head.landmark_weights).sum(1) / (_COUNT * _NOISE**2)
+    basis = learned["landmarks"]
+    across = (basis * weights[:, None, None]).reshape(-1, basis.shape[2]).T
+    system = across @ basis.reshape(-1, basis.shape[2]) + np.eye(basis.shape[2])
+    amounts = np.clip(np.linalg.solve(system, across @ off.ravel()), -_MOST, _MOST)
+    places = head.template - head.landmarks(head.template).mean(0) + learned["centre"]
+    far, near = cKDTree(learned["sites"]).query(places, k=_NEAR)
+    share = 1 / (far + 1e-4) ** 2
+    share /= share.sum(1, keepdims=True)
+    maps = learned["maps"] @ amounts
+    local = np.einsum("vk,vkab->vab", share, maps[near])
+    return turn @ (np.eye(3) + local), turn @ (np.eye(3) + learned["mouth"] @ amounts)
+
+
+def personal_actions(
+    head: HeadModel, vertices: np.ndarray, liveliness: np.ndarray, used: np.ndarray | None = None
+) -> np.ndarray:
+    """Give the person's actions (V, 3, U): the head model's (`action_maps`), by their liveliness.
+
+    used: (U,) which of the actions; all if None. Actions of the eyes stay the model's on the lids: `soaplib.parts` fits
+    these to eyeball and opening.
+    """
+    used = np.arange(len(head.expression_names)) if used is None else used
+    local, whole = action_maps(head, vertices, liveliness)
+    basis = np.moveaxis(head.expression_basis[..., used].astype(np.float64), 2, 0)
+    mouth = of_mouth(head)[used]
+    lids = np.array([head.expression_names[k].startswith(_LIDS) for k in used], bool)
+    basis[mouth] = basis[mouth] @ whole.T
+    basis[~mouth & ~lids] = np.einsum("vab,evb->eva", local, basis[~mouth & ~lids])
+    if lids.any():
+        beyond = np.eye(3) + _beyond_lids(head, vertices)[:, None, None] * (local - np.eye(3))
+        basis[lids] = np.einsum("vab,evb->eva", beyond, basis[lids])
+    return np.moveaxis(basis * liveliness[:, None], 0, 2)
+
+
+def _beyond_lids(head, vertices):
+    """0 at the margin of an eye's opening (V,), 1 where its lids end and beyond."""
+    marks, out = head.landmarks(vertices), np.ones(len(vertices))
+    for eye in (LEFT_EYE, RIGHT_EYE):
+        width = np.ptp(marks[list(eye), 0])
+        far = cKDTree(marks[list(eye)]).query(vertices)[0] / width
+        share = np.clip((far - _LID[0]) / (_LID[1] - _LID[0]), 0, 1)
+        out = np.minimum(out, share * share * (3 - 2 * share))
+    return out
 
 
 def unposed(
@@ -44,18 +109,22 @@ def unposed(
     liveliness: np.ndarray,
     joints: np.ndarray,
 ) -> np.ndarray:
-    """Give the neutral surface (V, 3) which its own actions (`action_maps`) and the joints take to `posed` (V, 3).
+    """Give the neutral surface (V, 3) which its own actions (`personal_actions`) and the joints take to `posed` (V, 3).
 
-    head: bound to the mesh; neutral: (V, 3) near it. The maps follow from the surface and the surface from the maps:
-    a fixed point, four rounds.
+    head: bound to the mesh; neutral: (V, 3) near it. The actions follow from the surface and the surface from the
+    actions: a fixed point, four rounds.
     """
     posing = Posing(head, pose, neutral, liveliness, joints)
     out = posing.unpose(posed)
     moved = out + posing.expression
     expression = pose.expression.astype(np.float64)
     used = np.flatnonzero(expression)
-    basis = head.expression_basis[..., used]
     for _ in range(_ROUNDS if len(used) else 0):
-        maps = action_maps(head, out, liveliness)[used] * expression[used, None, None]
-        out = moved - liveliness[:, None] * np.einsum("eab,vbe->va", maps, basis, optimize=True)
+        out = moved - personal_actions(head, out, liveliness, used) @ expression[used]
     return out
+
+
+@functools.cache
+def _learned():
+    with np.load(ACTIONS, allow_pickle=False) as stored:
+        return {name: stored[name].astype(np.float64) for name in stored.files}
