@@ -8,9 +8,11 @@ from soaplib.errors import UserError
 from soaplib.multiview.attention import views_apart
 from soaplib.multiview.compact.guide import CHANNELS
 from soaplib.multiview.compact.inputs import (
+    FLIPPED,
     NORMALS_CHANNELS,
     PLACE,
     known_views,
+    mirrored,
     normals_inputs,
     signed_views,
 )
@@ -256,3 +258,12 @@ def test_weights_are_found_where_the_user_says(pipeline, tmp_path, monkeypatch):
     assert find_weights("views") == tmp_path / "views"
     with pytest.raises(UserError, match="'normals'"):
         find_weights("normals")
+
+
+def test_a_mirror_twice_is_none():
+    guide = torch.randn(2, 6, len(CHANNELS), 4, 4)
+    once = mirrored(guide, FLIPPED)
+    assert torch.equal(mirrored(once, FLIPPED), guide)
+    place = CHANNELS.index("places.x")
+    assert torch.equal(once[:, 1, place], -guide[:, 3, place].flip(-1))
+    assert torch.equal(mirrored(guide)[:, 4], guide[:, 5].flip(-1))

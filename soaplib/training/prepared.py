@@ -21,11 +21,11 @@ import torch
 from soaplib import __version__
 from soaplib.errors import UserError
 from soaplib.multiview.compact.guide import CHANNELS, SIGNED
+from soaplib.multiview.compact.inputs import FLIPPED, mirrored
 from soaplib.training.samples import PARTS, Sample, make_sample, sample_codes
 
 _RECIPE = "samples.json"
-_SWAPPED = (0, 3, 2, 1, 5, 4)  # the view that a mirror image shows in place of each
-_FLIPPED = tuple(k for k, name in enumerate(CHANNELS) if k in SIGNED and name.endswith(".x"))
+_FLIPS = {"guide": FLIPPED, "normals": (0,)}
 
 
 @dataclasses.dataclass(frozen=True)
@@ -136,10 +136,7 @@ def decode(sample: Sample) -> dict[str, torch.Tensor]:
 
 def mirror(sample: dict[str, torch.Tensor]) -> dict[str, torch.Tensor]:
     """Give the sample of the mirrored head: left and right views change places, and x changes its sign."""
-    out = {name: value[list(_SWAPPED)].flip(-1) for name, value in sample.items()}
-    out["guide"][:, list(_FLIPPED)] *= -1
-    out["normals"][:, 0] *= -1
-    return out
+    return {name: mirrored(value, _FLIPS.get(name, ())) for name, value in sample.items()}
 
 
 def _begin(out, recipe):

@@ -36,12 +36,12 @@ def add_relief(
     where = torch.where(
         _wide(everywhere), torch.ones_like(views[:, :, :1]), batch["guide"][:, :, _HAIR, None]
     )
-    slope = _wide(uniform(0.3, 1.3) * torch.where(everywhere, 0.5, 1.0) * chosen) * where
+    slope = _wide(uniform(0.3, 1.8) * torch.where(everywhere, 0.5, 1.0) * chosen) * where
     leaning = normals + slope * torch.cat([-along, across, torch.zeros_like(along)], 2)
     leaning = leaning * (normals.square().sum(2, keepdim=True) > 0.2)
     leaning = leaning / leaning.square().sum(2, keepdim=True).sqrt().clamp_min(1e-3)
     light = _lights(uniform)
-    ambient = _wide(uniform(0.15, 0.6))
+    ambient = _wide(uniform(0.15, 0.8))
     before, after = (
         ambient + (1 - ambient) * (field * light).sum(2, keepdim=True).clamp_min(0)
         for field in (normals, leaning)

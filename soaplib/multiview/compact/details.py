@@ -2,7 +2,7 @@
 
 The coat (`soaplib.multiview.geometric.Coat`) has the portrait's pixels, strands like the portrait's where that sees
 nothing, and hair where hair was seen; the network knows better how light and colour change round the head. So the coat
-gives all that is fine, and its coarse part gives way to the network's, which under hair may change its lightness only:
+gives all that is fine, and its coarse part gives way to the network's, which may change the lightness of hair only:
 then hair behind keeps the tone that the portrait shows.
 """
 
@@ -13,7 +13,7 @@ import scipy.ndimage
 from soaplib.multiview.geometric import Coat
 
 _COARSE = 0.023  # of a side: standard deviation of the blur that parts coarse from fine
-_LIGHTNESS, _CHANGE = 0.12, 0.2  # by how much the network may change hair's lightness, and other colours
+_CHANGE = 0.2  # by how much the network may change a colour, and how light hair is
 _LUMA = np.array((0.299, 0.587, 0.114), np.float32)
 _SOLID = 0.9  # where a mask is above, a colour is the head's own
 
@@ -32,9 +32,9 @@ def lay_details(images: np.ndarray, masks: np.ndarray, hair: np.ndarray, coat: C
         full = _grown(coat.colours[k], coat.masks[k])
         small = cv2.GaussianBlur(_shrunk(full, size), (0, 0), sigma)
         change = _blurred(straight.clip(0, 1), mask, sigma) - small
-        lightness = (change @ _LUMA)[..., None].clip(-_LIGHTNESS, _LIGHTNESS)
+        lightness = (change @ _LUMA)[..., None]
         share = hair[k][..., None].clip(0, 1)
-        change = share * lightness + (1 - share) * change.clip(-_CHANGE, _CHANGE)
+        change = (share * lightness + (1 - share) * change).clip(-_CHANGE, _CHANGE)
         change = cv2.resize(change.astype(np.float32), out.shape[1:3][::-1], interpolation=cv2.INTER_LINEAR)
         out[k] = (full + (1 - coat.sure[k][..., None]) * change).clip(0, 1)
     return out

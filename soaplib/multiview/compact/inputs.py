@@ -3,7 +3,7 @@
 import torch
 import torch.nn.functional as functional
 
-from soaplib.multiview.compact.guide import CHANNELS
+from soaplib.multiview.compact.guide import CHANNELS, SIGNED
 
 PLACE = (CHANNELS.index("places.x"), CHANNELS.index("places.z") + 1)
 """Where the canonical positions lie among the guide's channels, and those of `normals_inputs` (`CompactUNet.place`)."""
@@ -18,6 +18,11 @@ _GEOMETRY = _SEEN  # all channels before the portrait's colours
 
 NORMALS_CHANNELS = _GEOMETRY + 4
 """Channels of what D_n is guided by: the guide's geometry, then a view's colours on white and its mask."""
+
+FLIPPED = tuple(k for k, name in enumerate(CHANNELS) if k in SIGNED and name.endswith(".x"))
+"""Channels of either guide that change their sign in a mirror; of normals it is the first."""
+
+_SWAPPED = (0, 3, 2, 1, 5, 4)  # the view that a mirror image shows in place of each
 
 
 def signed_views(premultiplied: torch.Tensor) -> torch.Tensor:
@@ -55,3 +60,11 @@ def normals_inputs(guide: torch.Tensor, views: torch.Tensor) -> tuple[torch.Tens
     bare = (1 - guide[:, :, _HAIR, None]) * shown
     base = functional.normalize(torch.lerp(shell, head, bare), dim=2)
     return torch.cat([guide[:, :, :_GEOMETRY], views], 2), base * alpha
+
+
+def mirrored(values: torch.Tensor, flipped: tuple[int, ...] = ()) -> torch.Tensor:
+    """Give what belongs to the mirrored head: left and right views (..., 6, C, S, S) change places, and the channels
+    `flipped` their sign."""
+    out = values[..., list(_SWAPPED), :, :, :].flip(-1)
+    out[..., list(flipped), :, :] *= -1
+    return out

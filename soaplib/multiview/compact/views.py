@@ -9,7 +9,7 @@ from soaplib.data import HeadPose, Portrait, Views
 from soaplib.head import HeadModel
 from soaplib.multiview.compact.details import lay_details
 from soaplib.multiview.compact.guide import Guide, make_guide
-from soaplib.multiview.compact.inputs import known_views, normals_inputs, signed_views
+from soaplib.multiview.compact.inputs import FLIPPED, known_views, mirrored, normals_inputs, signed_views
 from soaplib.multiview.compact.outlines import draw_outlines
 from soaplib.multiview.compact.pipeline import NormalsPipeline, ViewsPipeline
 from soaplib.multiview.compact.upsample import upsample_views
@@ -53,13 +53,11 @@ def compact_views(
     guide = make_guide(portrait, head, pose, SIZE)
     stack, base = guide_tensors(guide)
     generator = torch.Generator().manual_seed(seed)
-    known, sure = known_views(stack)
-    drawn = artist(
-        stack, base, num_inference_steps=steps, guidance_scale=guidance, eta=eta, generator=generator,
-        known=known, known_weight=sure, output_type="pt",
-    ).images.clamp(-1, 1)  # fmt: skip
+    drawn = _drawn(
+        artist, stack, base, num_inference_steps=steps, guidance_scale=guidance, eta=eta, generator=generator
+    )
     drawn = draw_outlines(drawn, torch.as_tensor(guide.shell_mask)[None], guide.cameras)
-    normals = sculptor(*normals_inputs(stack, drawn), generator=generator).images[0]
+    normals = sculptor.decode(_sculpted(sculptor, *normals_inputs(stack, drawn), generator)).images[0]
     low = artist.decode(drawn)
     matte = portrait.matte[..., None]
     front = resized(np.concatenate([portrait.image * matte + 1 - matte, matte], -1), size).clip(0, 1)
@@ -78,6 +76,27 @@ def compact_views(
         images.astype(np.float32), (normals * there[..., None]).astype(np.float32),
         (masks * there).astype(np.float32), cameras, "compact",
     )  # fmt: skip
+
+
+def _drawn(artist, stack, base, **options):
+    """D_r's views (1, 6, 4, S, S), what is known in them kept. One step gives a mean, and is made for the mirrored head
+    too: the mean of both answers is the better one. Samples, which more steps give, have no mean worth having."""
+    if options["num_inference_steps"] == 1:
+        stack, base = (
+            torch.cat(pair) for pair in ((stack, mirrored(stack, FLIPPED)), (base, mirrored(base)))
+        )
+    known, sure = known_views(stack)
+    made = artist(stack, base, known=known, known_weight=sure, output_type="pt", **options).images.clamp(
+        -1, 1
+    )
+    return made if len(made) == 1 else (made[:1] + mirrored(made[1:])) / 2
+
+
+def _sculpted(sculptor, guide, base, generator):
+    """D_n's normals (1, 6, 3, S, S), of the head and of its mirror image."""
+    guide, base = torch.cat([guide, mirrored(guide, FLIPPED)]), torch.cat([base, mirrored(base, (0,))])
+    made = sculptor(guide, base, generator=generator, output_type="pt").images
+    return made[:1] + mirrored(made[1:], (0,))
 
 
 def guide_tensors(guide: Guide) -> tuple[torch.Tensor, torch.Tensor]:
