@@ -13,6 +13,8 @@ from soaplib.texture.visible import at_pixels, grown, region_mask, shown_part
 
 _FEWEST = 25
 _BRIGHT = 0.42
+_PALE = 0.33  # of its brightness: the largest spread over the channels of a tooth's colour in white light
+_PALER = 0.75  # times that of the lips: in warm light teeth are warm too
 _SHADED = 0.45  # teeth that lie in the dark in the portrait take little of it: they show when the mouth opens
 
 
@@ -26,17 +28,20 @@ def paint_teeth(
     """
     plain = palette.tinted(part.texture[..., :3] / 255.0)
     inside = grown(region_mask(portrait, ("mouth",)), 1)
-    teeth = _teeth_pixels(portrait)
+    teeth = teeth_pixels(portrait)
     if teeth.sum() >= _FEWEST:
         ivory = _pale(part.texture[..., :3] / 255.0)
         if ivory.any():
             wanted = np.percentile(portrait.image[teeth], 70, axis=0)
             gain = wanted / np.maximum(np.percentile(plain[ivory], 70, axis=0), 0.05)
             plain = plain * np.clip(gain, 0.3, 1.4)
+    crowns = _pale(part.texture[..., :3] / 255.0)
     part = _with_colours(part, plain)
     if not inside.any():
         return part
-    return _keep_shown(_unshared(part), head, pose, seer, inside, grown(teeth.astype(np.uint8), 1), _SHADED)
+    sure = grown(teeth.astype(np.uint8), 1)
+    gums = ~np.concatenate([crowns] * 2, 1)
+    return _keep_shown(_unshared(part), head, pose, seer, inside, sure, _SHADED, gums)
 
 
 def paint_tongue(
@@ -49,13 +54,16 @@ def paint_tongue(
     gain = (0.5 * mean + 0.5 * hue) / np.maximum(mean, 0.02)
     part = _with_colours(part, plain * np.clip(gain, 0.3, 3.0))
     inside = grown(region_mask(portrait, ("mouth",)), 1) * (
-        grown(_teeth_pixels(portrait).astype(np.uint8), 2) == 0
+        grown(teeth_pixels(portrait).astype(np.uint8), 2) == 0
     )
     return _keep_shown(part, head, pose, seer, inside, np.zeros_like(inside)) if inside.any() else part
 
 
-def _keep_shown(part, head, pose, seer, inside, sure, otherwise=0.8):
+def _keep_shown(part, head, pose, seer, inside, sure, otherwise=0.8, not_sure=None):
     """Keep the portrait's pixels on what it shows of a part: wholly where `sure`, else the share `otherwise`.
+
+    not_sure: texels (H, W) bool of the part that are none of what `sure` pixels show, or None: a portrait's teeth
+    do not belong on gums.
 
     A mouth that is dark in the portrait shades all of the part a little, so that what was hidden does not come out
     bright beside what was seen.
@@ -63,6 +71,8 @@ def _keep_shown(part, head, pose, seer, inside, sure, otherwise=0.8):
     shown = shown_part(part, head, pose, seer)
     keep = np.where(sure > 0, 1.0, otherwise) * (inside > 0)
     own = shown.visible * at_pixels(keep, shown.pixels)
+    if not_sure is not None:
+        own[not_sure.ravel()[shown.texels.index] & (at_pixels(sure, shown.pixels) > 0)] = 0
     if not own.any():
         return part
     flat = part.texture[..., :3].reshape(-1, 3) / 255.0
@@ -95,15 +105,19 @@ def _unshared(part: Part) -> Part:
     )  # fmt: skip
 
 
-def _teeth_pixels(portrait):
+def teeth_pixels(portrait):
     """Bright, pale pixels of the inner mouth, (S, S) bool."""
     mouth = grown(region_mask(portrait, ("mouth",)), -1) > 0
-    return mouth & _pale(portrait.image)
+    lips = portrait.image[region_mask(portrait, ("lips",)) > 0]
+    if len(lips) < _FEWEST:
+        return mouth & _pale(portrait.image)
+    coloured = np.median(np.ptp(lips, axis=-1) / np.maximum(lips.max(-1), 1e-3))
+    return mouth & _pale(portrait.image, np.clip(_PALER * coloured, _PALE, 1.4 * _PALE))
 
 
-def _pale(image):
+def _pale(image, most=_PALE):
     brightest, spread = image.max(-1), np.ptp(image, axis=-1)
-    return (brightest > _BRIGHT) & (spread < 0.33 * brightest)
+    return (brightest > _BRIGHT) & (spread < most * brightest)
 
 
 def _with_colours(part, colours):

@@ -11,6 +11,7 @@ from soaplib.texture.atlas import Layout, lay_out
 from soaplib.texture.bake import Seer, look
 from soaplib.texture.blend import FADES, blend, equalise, view_weight
 from soaplib.texture.complete import complete_by_symmetry, complete_smoothly, pad
+from soaplib.texture.mouth import teeth_pixels
 from soaplib.texture.palette import Palette
 from soaplib.texture.posed import posed_head
 from soaplib.texture.surface import graph_laplacian
@@ -20,9 +21,16 @@ from soaplib.texture.visible import at_pixels, grown, region_mask
 # Near enough to the skin that a lid pulled over a large eye looks like a lid.
 _SOCKET = (0.80, 0.66, 0.62)
 _MOST_COVERED = (0.5, 0.18)  # of a photographed, and of a drawn eye
+_MOUTH_COVERED = (0.75, 0.18)  # lips are soft: those of the head part a little less than those of the picture
 _MOUTH = ((0.36, 0.10, 0.09), (0.045, 0.012, 0.012))
 _MOUTH_DEPTH = (0.004, 0.035)
 _EYE_RIM = 1  # pixels about an eye that are not believed on skin: its white spills over the lids there
+_UNFOLDING = ("eyeBlinkLeft", "eyeBlinkRight", "jawOpen")
+_FOLDED = (1.3, 1.8)  # times its area in the portrait that skin has at most: where it counts as folded
+_SQUEEZED = (0.15, 0.4)  # of its largest area, what is seen: too little to be unfolded, and enough
+_LIP_RIM = 2 / 512  # of the picture's height, about the mouth: landmarks of smiling lips are that uncertain
+_LASH_REACH = 0.5  # heights of the eye's opening that lashes reach above it
+_LASH_DARK = 0.8  # times the skin about them: lashes are darker than that
 _LASHES = (0.16, 0.11, 0.09)
 _LASH_SHARE = 0.7  # the rim of a lid is dark with lashes: the line that a closed eye shows
 
@@ -51,6 +59,8 @@ def paint_skin(
     directions = at_texels(texels, faces, normals)
     directions /= np.maximum(np.linalg.norm(directions, axis=1, keepdims=True), 1e-9)
     strength = _strengths(texels, faces, outside, cavity, points, directions, seers[0], portrait)
+    open_enough = at_texels(texels, faces, _unfolded(head, faces, vertices, seers[0].camera))
+    strength = [factor * open_enough for factor in strength]
 
     def changes(k):
         here = at_texels(texels, faces, np.concatenate([offsets[k], agreement[k][:, None]], 1))
@@ -92,34 +102,96 @@ def _strengths(texels, faces, outside, cavity, points, directions, seer, portrai
     """Give the factors at the texels of the first view's weight and of the others'.
 
     Inner surfaces are painted by what the portrait shows directly and by nothing else: in the mouth where it
-    shows the inside of a mouth; on the skin, not where it shows an eye.
+    shows the inside of a mouth, teeth excepted; on the skin, not where it shows an eye or the inside of the mouth.
     """
     rest = at_texels(texels, faces, outside)
     inner = at_texels(texels, faces, _ramp(cavity, 0.1, 0.5))
     pixels = project(points.astype(np.float64), seer.camera)
-    on_eye = _on_eye(pixels, points, directions, rest, seer, portrait)
+    where = pixels, points, directions, rest, seer, portrait
+    drawn = bool(portrait.report.get("stylised"))
+    hidden = _beneath(("eyes", "irises"), _EYE_RIM, _EYE_RIM, _MOST_COVERED[drawn], *where)
+    hidden |= _beneath(("mouth",), _LIP_RIM * len(portrait.matte), 0, _MOUTH_COVERED[drawn], *where)
     in_mouth = at_pixels(grown(region_mask(portrait, ("mouth",)), 2), pixels) > 0
-    rest = np.where(on_eye, 0, rest).astype(np.float32)
+    rest = np.where(hidden, 0, rest * (1 - at_pixels(_upper_lashes(portrait), pixels))).astype(np.float32)
+    inner[hidden & (inner < 1)] = 0  # the edge of the lips is as hidden as they are
+    inner[at_pixels(grown(teeth_pixels(portrait).astype(np.uint8), 2), pixels) > 0] = 0
     first = np.where(in_mouth, np.maximum(rest, inner), rest).astype(np.float32)
     return first, rest
 
 
-def _on_eye(pixels, points, directions, rest, seer, portrait):
-    """Tell which texels of the skin would show a piece of the portrait's eyes: (N,) bool.
+def _unfolded(head, faces, vertices, camera):
+    """How well the portrait shows skin that an action unfolds (V,) in [0, 1]: what it shows squeezed would be smeared.
 
-    Such pieces on the lids would show as white rims when the eyes close. Where the skin covers much of an eye,
-    though, the eye of the picture is larger than the head's, and the skin has to carry it.
+    vertices: (V, 3) as in the portrait. The lids beneath a brow and the inner edges of the lips are seen at a fraction
+    of the area that a blink and an open jaw give them.
     """
-    _, label = cv2.connectedComponents(
-        grown(region_mask(portrait, ("eyes", "irises")), _EYE_RIM), connectivity=8
-    )
+
+    def area(places):
+        a, b, c = (places[faces[:, k]] for k in range(3))
+        return 0.5 * np.linalg.norm(np.cross(b - a, c - a), axis=1)
+
+    own, most = area(vertices), area(head.template)
+    for name in _UNFOLDING:
+        if name in head.expression_names:
+            move = head.expression_basis[:, :, head.expression_names.index(name)]
+            most = np.maximum(most, area(head.template + move))
+    seen = area(vertices @ camera[:2, :3].T @ [[1, 0, 0], [0, 1, 0]]) / np.linalg.norm(camera[0, :3]) ** 2
+    folded = _ramp(most / np.maximum(own, 1e-12), *_FOLDED)
+    kept = 1 - folded * (1 - _ramp(seen / np.maximum(most, 1e-12), *_SQUEEZED))
+    count = len(vertices)
+    total, weight = np.zeros(count), np.zeros(count)
+    for k in range(3):
+        total += np.bincount(faces[:, k], most * kept, count)
+        weight += np.bincount(faces[:, k], most, count)
+    return np.where(weight > 0, total / np.maximum(weight, 1e-18), 1).astype(np.float32)
+
+
+def _beneath(names, rim, judged, most, pixels, points, directions, rest, seer, portrait):
+    """Tell which texels of the skin would show a piece of the portrait's eyes or mouth: (N,) bool.
+
+    On the lids such pieces would show as white rims when the eyes close, on the lips as a second row of teeth when
+    the mouth opens. Where the skin covers much of an eye or the mouth, though, that of the picture is larger than
+    the head's, and the skin has to carry it. names: of the regions; rim: pixels about them that are left out too;
+    judged: pixels about them, over which the share that skin covers is compared with `most`.
+    """
+    core = grown(region_mask(portrait, names), judged).ravel() > 0
+    _, label = cv2.connectedComponents(grown(region_mask(portrait, names), rim), connectivity=8)
     number = at_pixels(label, pixels)
     near = np.flatnonzero((number > 0) & (rest > 0.5))
     seen = near[look(seer, points[near], directions[near]).seen > 0]
     place = np.unique(pixels[seen].astype(np.int64) @ [1, label.shape[1]])
-    covered = np.bincount(label.ravel()[place], minlength=label.max() + 1) / np.bincount(label.ravel())
-    most = _MOST_COVERED[bool(portrait.report.get("stylised"))]
+    flat = label.ravel()
+    covered, whole = (np.bincount(flat[p], minlength=flat.max() + 1) for p in (place[core[place]], core))
+    covered = covered / np.maximum(whole, 1)
     return (number > 0) & (covered < most)[number]
+
+
+def _upper_lashes(portrait):
+    """Find the lashes, or what is painted like them, above the eyes of a photograph: (S, S) in [0, 1].
+
+    On the upper lid they would be drawn out to stripes by a blink. They are darker than what surrounds them, which a
+    morphological closing tells. Lower lids hardly move, and drawn eyes have no other lashes.
+    """
+    eyes = region_mask(portrait, ("eyes", "irises"))
+    out = np.zeros(eyes.shape, bool)
+    if portrait.report.get("stylised"):
+        return out.astype(np.float32)
+    count, label, stats, centres = cv2.connectedComponentsWithStats(eyes, connectivity=8)
+    light = portrait.image.mean(-1).astype(np.float32)
+    free = region_mask(portrait, ("skin",)) > 0
+    for k in range(1, count):
+        height = int(stats[k, cv2.CC_STAT_HEIGHT])
+        own = (label == k).astype(np.uint8)
+        near = (grown(own, _LASH_REACH * height) > 0) & free
+        near[int(centres[k, 1]) :] = False
+        if not near.any():
+            continue
+        side = 2 * int(np.ceil(_LASH_REACH * height)) + 1
+        usual = np.where(grown(own, 1) > 0, np.median(light[near]), light)
+        disc = cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (side, side))
+        around = cv2.morphologyEx(usual, cv2.MORPH_CLOSE, disc)
+        out |= near & (usual < _LASH_DARK * around)
+    return cv2.GaussianBlur(grown(out.astype(np.uint8), 1).astype(np.float32), (0, 0), 0.8)
 
 
 def _prior(head, cavity, socket, palette):
