@@ -17,6 +17,7 @@ from PIL import Image
 from soaplib.animation.expressions import AREAS, ARKIT_NAMES
 from soaplib.animation.gltf import limit_influences, write_glb
 from soaplib.animation.motion import sample_motion
+from soaplib.animation.normals import morph_normals
 from soaplib.data import JOINT_NAMES
 
 TYPES = {5121: np.uint8, 5123: np.uint16, 5125: np.uint32, 5126: np.float32}
@@ -122,12 +123,14 @@ def test_morphs_come_back_in_one_order_on_every_mesh(avatar, glb):
         assert tuple(mesh["extras"]["targetNames"]) == avatar.expression_names
         assert mesh["weights"] == [0.0] * 52
         targets = mesh["primitives"][0]["targets"]
-        assert [list(target) for target in targets] == [["POSITION"]] * 52
+        assert [list(target) for target in targets] == [["POSITION", "NORMAL"]] * 52
+        turns = morph_normals(part)
         for index, target in enumerate(targets):
             entry = read.json["accessors"][target["POSITION"]]
             assert "bufferView" in entry or entry["sparse"]["count"] >= 1
             assert "min" in entry
             np.testing.assert_allclose(read.accessor(target["POSITION"]), part.morphs[index], atol=1.1e-6)
+            np.testing.assert_allclose(read.accessor(target["NORMAL"]), turns[index], atol=1e-6)
         assert "sparse" not in read.json["accessors"][targets[0]["POSITION"]], (
             "a morph of all vertices is dense"
         )

@@ -6,6 +6,7 @@ from made_up_avatar import made_up_avatar
 
 from soaplib.animation.expressions import ARKIT_NAMES, PRESETS
 from soaplib.animation.motion import Motion, sample_motion
+from soaplib.animation.normals import morph_normals
 from soaplib.animation.posing import joint_transforms, pose_vertices
 from soaplib.animation.rotations import matrices, quaternions
 from soaplib.data import JOINT_PARENTS
@@ -24,6 +25,7 @@ def slow_pose(part, joints, weights, rotations):
         local[:3, 3] = joints[joint] - (joints[parent] if parent >= 0 else 0)
         world.append(world[parent] @ local if parent >= 0 else local)
     out, out_normals = [], []
+    turned = part.normals + np.tensordot(weights, morph_normals(part), 1)
     for index, vertex in enumerate(part.vertices):
         moved = vertex + sum(w * morph[index] for w, morph in zip(weights, part.morphs, strict=True))
         blend = np.zeros((4, 4))
@@ -32,7 +34,7 @@ def slow_pose(part, joints, weights, rotations):
             inverse[:3, 3] = -joints[joint]
             blend += part.skin_weights[index, joint] * world[joint] @ inverse
         out.append((blend @ [*moved, 1])[:3])
-        normal = blend[:3, :3] @ part.normals[index]
+        normal = blend[:3, :3] @ turned[index]
         out_normals.append(normal / np.linalg.norm(normal))
     return np.array(out), np.array(out_normals)
 

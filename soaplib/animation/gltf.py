@@ -9,6 +9,7 @@ from PIL import Image
 
 from soaplib.animation.container import INDICES, VERTICES, Container, smallest_index
 from soaplib.animation.motion import Motion
+from soaplib.animation.normals import morph_normals
 from soaplib.animation.rotations import quaternions
 from soaplib.data import JOINT_NAMES, JOINT_PARENTS, Avatar, Part
 
@@ -23,9 +24,9 @@ def write_glb(avatar: Avatar, path: str | os.PathLike, clips: Sequence[Motion] =
     """Write `avatar` in its neutral pose to the GLB file `path`, with `clips` as its animations.
 
     Metres, +Y up, facing +Z. Each part becomes a mesh, a node at the scene's root and a material of the
-    part's name; every mesh has the avatar's expressions as morph targets in the same order, named in
-    `extras.targetNames`, and is skinned to one skeleton of five nodes named as `JOINT_NAMES`. Equal avatars
-    and clips give equal bytes.
+    part's name; every mesh has the avatar's expressions as morph targets (positions and the normals that go with
+    them) in the same order, named in `extras.targetNames`, and is skinned to one skeleton of five nodes named as
+    `JOINT_NAMES`. Equal avatars and clips give equal bytes.
 
     Returns:
         bytes of the file and of its textures, morphs, geometry, animation and json; vertices and triangles.
@@ -131,6 +132,7 @@ def _add_part(glb: Container, part: Part, expression_names: Sequence[str]) -> in
     def attribute(array, dtype, **kwargs):
         return glb.accessor(np.asarray(array, dtype), "geometry", VERTICES, **kwargs)
 
+    turns = morph_normals(part)
     primitive = {
         "attributes": {
             "POSITION": attribute(part.vertices, np.float32, bounds=True),
@@ -144,8 +146,11 @@ def _add_part(glb: Container, part: Part, expression_names: Sequence[str]) -> in
         ),
         "material": _add_material(glb, part),
         "targets": [
-            {"POSITION": glb.displacements(morph.astype(np.float32), "morphs", SMALLEST_DISPLACEMENT)}
-            for morph in part.morphs
+            {
+                "POSITION": glb.displacements(morph.astype(np.float32), "morphs", SMALLEST_DISPLACEMENT),
+                "NORMAL": glb.displacements(turn, "morphs"),
+            }
+            for morph, turn in zip(part.morphs, turns, strict=True)
         ],
     }
     mesh = {

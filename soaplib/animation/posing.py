@@ -5,6 +5,7 @@ import dataclasses
 import numba as nb
 import numpy as np
 
+from soaplib.animation.normals import morph_normals
 from soaplib.animation.rotations import matrices
 from soaplib.data import JOINT_PARENTS, Part
 
@@ -14,7 +15,7 @@ class Poser:
     """A part made ready to be posed often: its morphs as the few rows that move.
 
     rows: (M,) vertex of each displacement, expression by expression; deltas: (M, 3) float32; starts: (E + 1,)
-    where each expression's rows begin.
+    where each expression's rows begin. turn_rows, turns, turn_starts: the same for the changes of normals.
     """
 
     vertices: np.ndarray
@@ -24,28 +25,26 @@ class Poser:
     rows: np.ndarray
     deltas: np.ndarray
     starts: np.ndarray
+    turn_rows: np.ndarray
+    turns: np.ndarray
+    turn_starts: np.ndarray
 
     @classmethod
     def of(cls, part: Part, joints: np.ndarray) -> "Poser":
         """Prepare `part` of an avatar whose joints (5, 3) rest at `joints`."""
-        moved = [np.flatnonzero(morph.any(axis=1)) for morph in part.morphs]
         return cls(
-            vertices=np.ascontiguousarray(part.vertices, np.float32),
-            normals=np.ascontiguousarray(part.normals, np.float32),
-            skin_weights=np.ascontiguousarray(part.skin_weights, np.float32),
-            joints=np.asarray(joints, np.float64),
-            rows=np.concatenate([*moved, np.empty(0, np.intp)]).astype(np.int32),
-            deltas=np.concatenate(
-                [*(morph[rows] for morph, rows in zip(part.morphs, moved, strict=True)), np.empty((0, 3))]
-            ).astype(np.float32),
-            starts=np.cumsum([0, *map(len, moved)]),
+            np.ascontiguousarray(part.vertices, np.float32),
+            np.ascontiguousarray(part.normals, np.float32),
+            np.ascontiguousarray(part.skin_weights, np.float32),
+            np.asarray(joints, np.float64),
+            *_moving_rows(part.morphs),
+            *_moving_rows(morph_normals(part)),
         )
 
     def pose(self, weights: np.ndarray, rotations: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """Return vertices and normals, (..., V, 3) float32, for weights (..., E) and axis-angle (..., 5, 3).
 
-        Normals turn with the joints but not with the morphs, as in a glTF whose morph targets hold positions
-        alone.
+        Normals turn with the joints and, by glTF's rule, with the morphs: changes add up (`morph_normals`).
         """
         weights = np.asarray(weights, np.float32)
         batch = weights.shape[:-1]
@@ -53,7 +52,8 @@ class Poser:
         vertices = np.empty((*batch, *self.vertices.shape), np.float32)
         normals = np.empty_like(vertices)
         _pose(
-            self.vertices, self.normals, self.skin_weights, self.rows, self.deltas, self.starts,
+            self.vertices, self.normals, self.skin_weights, (self.rows, self.deltas, self.starts),
+            (self.turn_rows, self.turns, self.turn_starts),
             weights.reshape(-1, weights.shape[-1]), transforms.reshape(-1, *transforms.shape[-3:]),
             vertices.reshape(-1, *self.vertices.shape), normals.reshape(-1, *self.vertices.shape),
         )  # fmt: skip
@@ -89,20 +89,38 @@ def joint_transforms(joints: np.ndarray, rotations: np.ndarray) -> np.ndarray:
     return np.concatenate([rotation, shift[..., None]], axis=-1)
 
 
+def _moving_rows(morphs):
+    """Give the vertices (M,) that each of the morphs (E, V, 3) moves, by how much (M, 3), and where each begins."""
+    moved = [np.flatnonzero(morph.any(axis=1)) for morph in morphs]
+    deltas = [morph[rows] for morph, rows in zip(morphs, moved, strict=True)]
+    return (
+        np.concatenate([*moved, np.empty(0, np.intp)]).astype(np.int32),
+        np.concatenate([*deltas, np.empty((0, 3))]).astype(np.float32),
+        np.cumsum([0, *map(len, moved)]),
+    )
+
+
 @nb.njit(cache=True)
-def _pose(rest, rest_normals, skin, rows, deltas, starts, weights, transforms, vertices, normals):
+def _morph(out, rows, deltas, starts, weights):
+    for e in range(len(weights)):
+        w = weights[e]
+        if w != 0:
+            for k in range(starts[e], starts[e + 1]):
+                for c in range(3):
+                    out[rows[k], c] += w * deltas[k, c]
+
+
+@nb.njit(cache=True)
+def _pose(rest, rest_normals, skin, morphs, turns, weights, transforms, vertices, normals):
     for t in range(len(weights)):
         out, out_normals = vertices[t], normals[t]
         out[:] = rest
-        for e in range(weights.shape[1]):
-            w = weights[t, e]
-            if w != 0:
-                for k in range(starts[e], starts[e + 1]):
-                    for c in range(3):
-                        out[rows[k], c] += w * deltas[k, c]
+        out_normals[:] = rest_normals
+        _morph(out, *morphs, weights[t])
+        _morph(out_normals, *turns, weights[t])
         for v in range(len(rest)):
             x, y, z = out[v, 0], out[v, 1], out[v, 2]
-            i, j, k = rest_normals[v, 0], rest_normals[v, 1], rest_normals[v, 2]
+            i, j, k = out_normals[v, 0], out_normals[v, 1], out_normals[v, 2]
             for c in range(3):
                 a = b = d = s = np.float32(0)
                 for n in range(skin.shape[1]):

@@ -28,7 +28,7 @@ def paint(
     SOAP, section 3.4, with another blend: what view 0 sees well it paints alone, low and high frequencies
     of the others join in bands, and no texel stays empty.
     """
-    from soaplib.texture.eyes import paint_eyes
+    from soaplib.texture.eyes import paint_eyes, paint_lashes
     from soaplib.texture.mouth import paint_teeth, paint_tongue
     from soaplib.texture.palette import read_palette
     from soaplib.texture.skin import paint_skin
@@ -41,7 +41,7 @@ def paint(
         )
     palette = read_palette(portrait)
     seers = make_seers(head, pose, views, parts)
-    painters = {"eyes": paint_eyes, "teeth": paint_teeth, "tongue": paint_tongue}
+    painters = {"eyes": paint_eyes, "lashes": paint_lashes, "teeth": paint_teeth, "tongue": paint_tongue}
     painted = [paint_skin(head, pose, seers, portrait, palette, size)]
     for part in parts:
         painter = next((p for name, p in painters.items() if name in part.name), None)

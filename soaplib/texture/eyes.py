@@ -76,6 +76,15 @@ def paint_eyes(
     return dataclasses.replace(part, texture=picture)
 
 
+def paint_lashes(
+    part: Part, head: HeadModel, pose: HeadPose, seer: Seer, portrait: Portrait, palette: Palette
+) -> Part:
+    """Give lashes the light of the picture: grey in a grey one."""
+    texture = part.texture.copy()
+    texture[..., :3] = palette.tinted(texture[..., :3] / 255) * 255 + 0.5
+    return dataclasses.replace(part, texture=texture)
+
+
 @dataclasses.dataclass(frozen=True)
 class _Eye:
     """One eyeball's N texels.
