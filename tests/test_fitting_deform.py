@@ -14,9 +14,10 @@ from soaplib.fitting import deform, personal_head
 from soaplib.fitting.align import depth_shift
 from soaplib.fitting.carried import FACE_REGIONS, frozen_faces
 from soaplib.fitting.deform import PROFILES, Level, Schedule
-from soaplib.fitting.energy import Energy, Weights, seen_faces
+from soaplib.fitting.energy import Energy, Weights, scaled, seen_faces
 from soaplib.fitting.posing import Posing
 from soaplib.fitting.steps import LargeSteps
+from soaplib.fitting.stereo import Depths
 from soaplib.fitting.transfer import action_maps
 from soaplib.head import load_head, subdivide
 from soaplib.head.laplacian import uniform_laplacian
@@ -325,3 +326,33 @@ def test_parts_and_atlas_fit_a_remeshed_head(met):
     a, b, c = layout.uv[layout.faces].astype(float).transpose(1, 0, 2)
     assert (np.cross(b - a, c - a) > 0).mean() > 0.999
     assert len(layout.faces) == placed.part_vertices("skin")[placed.faces].all(1).sum()
+
+
+def test_depths_draw_the_surface_along_the_views(head, made, views):
+    """A head a little too near in view 0 has energy in its depths, with the slope that differences have."""
+    faces, size = torch.as_tensor(seen_faces(head)), 128
+    cameras = torch.as_tensor(scaled(views, size), dtype=torch.float32)
+    seen = render_views(torch.as_tensor(made.vertices, dtype=torch.float32), faces, cameras, (size, size))
+    depths = Depths(seen.depth.numpy(), seen.face_ids.numpy() >= 0)
+    energy = Energy(views, made.portrait, head, made.pose, made.vertices, size, Weights(), depths=depths)
+    energy.views = torch.tensor([1.0, 0, 0, 0, 0, 0])[:, None, None]
+    assert float(energy(torch.as_tensor(made.vertices, dtype=torch.float32))["depths"]) < 1e-6
+    toward = camera_rotation(made.pose.camera)[2]
+    near = made.vertices + 0.003 * toward
+    slope, difference = gradient_and_difference(energy, near, np.broadcast_to(toward, near.shape), "depths")
+    assert slope > 0 and slope == pytest.approx(difference, rel=0.02)
+    far = energy(torch.as_tensor(made.vertices + 0.3 * toward, dtype=torch.float32))["depths"]
+    assert float(far) < 200 * 0.1**2  # a depth that is far off pulls no more
+
+
+def test_large_angles_count_by_themselves(head, made, views):
+    """Doubted from 0.5 on, a head turned about costs less than by 1 - cosine, a right one about the same."""
+    costs = [
+        Energy(views, made.portrait, head, made.pose, made.vertices, 96, Weights(), doubt=doubt)
+        for doubt in (50, 0.5)
+    ]
+    right, wrong = (torch.as_tensor(made.vertices * by, dtype=torch.float32) for by in (1, [1, 1, -1]))
+    plain, doubted = (float(energy(wrong)["normals"]) for energy in costs)
+    assert 0.2 * plain < doubted < 0.8 * plain
+    plain, doubted = (float(energy(right)["normals"]) for energy in costs)
+    assert 0.6 * plain < doubted <= plain

@@ -3,8 +3,9 @@
 import numpy as np
 import pytest
 
-from soaplib.fitting.mend import inverted_faces, mend
-from soaplib.head import load_head
+from soaplib.fitting.crossing import crossing_faces
+from soaplib.fitting.mend import inverted_faces, mend, untangle
+from soaplib.head import load_head, subdivide
 
 
 @pytest.fixture(scope="module")
@@ -45,3 +46,29 @@ def test_turned_triangles_turn_back(head):
     assert before > healthy + 10 and after <= healthy + 1
     kept = head.region("lids") > 0.5
     np.testing.assert_array_equal(mend(head, broken)[kept], broken[kept])
+
+
+@pytest.mark.parametrize("what", ["scalp", "mouth"])
+def test_what_runs_through_itself_is_drawn_apart(head, what):
+    """A bump of the scalp drawn sideways into the rest, or the mouth's inside through the chin."""
+    fine = subdivide(head)[0]
+    faces, broken = skin_faces(fine), fine.template.astype(float)
+    healthy = crossing_faces(broken, faces).sum()
+    if what == "scalp":
+        top = np.where((fine.region("scalp") > 0.9) & fine.part_vertices("skin"), broken[:, 1], -1).argmax()
+        near = np.exp(-((np.linalg.norm(broken - broken[top], axis=1) / 0.02) ** 2))
+        broken += (near * fine.part_vertices("skin"))[:, None] * [0.06, -0.02, 0]
+    else:
+        broken -= ((fine.region("mouth_cavity") > 0.9) & (fine.region("lips") < 0.1))[:, None] * [0, 0.02, 0]
+    before, mended = crossing_faces(broken, faces).sum(), untangle(fine, broken)
+    after = crossing_faces(mended, faces).sum()
+    assert before > healthy + 25 and after < healthy + (before - healthy) / 4
+    kept = (fine.region("lids") > 0.5) | (fine.region("lips") > 0.5)
+    np.testing.assert_array_equal(mended[kept], broken[kept])
+
+
+def test_what_does_not_cross_stays(head):
+    start = head.template.astype(float)
+    moved = (untangle(head, start) != start).any(1)
+    assert moved.sum() <= 60 * crossing_faces(start, skin_faces(head)).sum()
+    assert not moved[(head.region("scalp") > 0.9) & (start[:, 1] > np.quantile(start[:, 1], 0.8))].any()

@@ -13,11 +13,12 @@ from soaplib.fitting.adapt import adapt, without_rig
 from soaplib.fitting.align import depth_shift
 from soaplib.fitting.energy import Energy, Weights
 from soaplib.fitting.hair import Hair, find_hair
-from soaplib.fitting.mend import mend
+from soaplib.fitting.mend import mend, untangle
 from soaplib.fitting.posing import Posing
 from soaplib.fitting.registration import settle
 from soaplib.fitting.snap import follow_skin, snap_landmarks
 from soaplib.fitting.steps import LargeSteps
+from soaplib.fitting.stereo import Depths, find_depths
 from soaplib.fitting.transfer import unposed
 from soaplib.fitting.trim import trim_neck
 from soaplib.head import HeadModel, subdivide
@@ -30,7 +31,8 @@ from soaplib.render import project
 class Level:
     """One stretch of the way: iterations; size: pixels of a view; rate: the first step over half the picture's width
     (it falls to 0.3 of that); stiffness: lambda of the large steps. inner: how much the hull's inside draws hair out
-    to it; hair: move hair and headwear alone, where there is any."""
+    to it; hair: move hair and headwear alone, where there is any; depths: the share of the depths'
+    weight that counts; doubt: the distance of unit normals from which they are doubted."""
 
     iterations: int
     size: int
@@ -38,6 +40,8 @@ class Level:
     stiffness: float
     inner: float = 0.0
     hair: bool = False
+    depths: float = 0.0
+    doubt: float = 10.0
 
 
 @dataclasses.dataclass(frozen=True)
@@ -59,10 +63,17 @@ class Schedule:
         return sum(level.iterations for level in self.levels)
 
 
+_FIRST, _WEIGHTS = Level(40, 64, 2e-2, 40.0, 1.0, True, 1.0), Weights(normals=4.0)
+
 PROFILES = {
-    "draft": Schedule((Level(40, 64, 2e-2, 40.0, 1.0, True), Level(50, 128, 1e-2, 16.0)), triangles=36000),
+    "draft": Schedule((_FIRST, Level(50, 128, 1e-2, 16.0, 0.0, False, 0.5, 0.7)), _WEIGHTS, 36000),
     "standard": Schedule(
-        (Level(40, 64, 2e-2, 40.0, 1.0, True), Level(70, 128, 1e-2, 8.0, 0.1), Level(150, 256, 5e-3, 4.0))
+        (
+            _FIRST,
+            Level(70, 128, 1e-2, 8.0, 0.1, False, 1.0, 0.7),
+            Level(150, 256, 5e-3, 4.0, 0.0, False, 0.2, 0.5),
+        ),
+        _WEIGHTS,
     ),
 }
 
@@ -79,10 +90,11 @@ def deform(
 
     The head is moved along the line of sight to where the side views have it (`depth_shift`). Then, on the subdivided
     mesh, the gradient of the `Energy` through the renderer moves the surface in `LargeSteps`, coarse to fine: first the
-    hair alone, out to where silhouettes and bare skin leave room for it (`find_hair`), then all. Between
-    the levels the mesh is remeshed outside the face and the eyes, finer where its normals are off (`adapt`), and
-    everything is carried along. At last the face slides back along the surface to where its vertices belong
-    (`settle`), what has turned over is smoothed (`mend`), and the neck ends where the views do (`trim_neck`).
+    hair alone, out to where silhouettes and bare skin leave room for it (`find_hair`), then all; how deep what the
+    views show lies is told by matching them (`find_depths`). Between the levels the mesh is remeshed outside the face
+    and the eyes, finer where its normals are off (`adapt`), and everything is carried along. At last the face slides
+    back along the surface to where its vertices belong (`settle`), what has turned over or runs through itself is
+    smoothed (`mend`, `untangle`), and the neck ends where the views do (`trim_neck`).
     Views of the generator "geometric" are pictures of a swollen head (`soaplib.head.swell`) on the subdivided mesh, so
     there the way starts at that head, with landmarks on landmarks (`snap_landmarks`), on the last level.
 
@@ -95,7 +107,7 @@ def deform(
     posed = Posing(head, pose, shape).pose(shape)
     fine, binding = subdivide(head)
     schedule = PROFILES[profile]
-    hair = flat = None
+    hair = flat = depths = None
     if views.generator == "geometric":
         posed = snap_landmarks(head, posed, pose.camera, portrait)
         swollen = swell(head, posed, pose.camera, portrait.matte, portrait.regions)
@@ -105,17 +117,17 @@ def deform(
     else:
         shift = depth_shift(views, head, pose, posed)
         shape, registered = shape + shift, binding @ (posed + shift)
-        hair = find_hair(views, portrait, fine, pose, registered)
+        hair, depths = find_hair(views, portrait, fine, pose, registered), find_depths(views)
         posed, flat = lay_ears_flat(head, posed + shift, pose.camera, portrait.regions)
         start, flat = binding @ posed, binding @ flat > 0.5
     mesh, refined, carry = refine(
-        views, portrait, without_rig(fine), pose, start, schedule, flat, watch, hair
+        views, portrait, without_rig(fine), pose, start, schedule, flat, watch, hair, depths
     )
     binding = (carry @ binding).tocsr()
     lively = liveliness(mesh, refined, pose, portrait)
     if views.generator != "geometric":
         refined = settle(mesh, carry @ registered, refined, lively)
-    refined = mend(mesh, refined)
+    refined = untangle(mesh, mend(mesh, refined))
     joints = head.joint_regressor @ shape
     mesh, refined, kept = trim_neck(mesh, refined, *_end(views))
     binding, lively = binding[kept], lively[kept]
@@ -148,26 +160,26 @@ def liveliness(head: HeadModel, posed: np.ndarray, pose: HeadPose, portrait: Por
 def refine(
     views: Views, portrait: Portrait, head: HeadModel, pose: HeadPose, start: np.ndarray, schedule: Schedule,
     flat: np.ndarray | None = None, watch: Callable[[int, dict], None] | None = None, hair: Hair | None = None,
+    depths: Depths | None = None,
 ) -> tuple[HeadModel, np.ndarray, sp.csr_matrix]:  # fmt: skip
     """Lower the energy, level by level, from posed vertices (V, 3) on.
 
-    flat: (V,) bool, what may bend freely; hair: what is known of it on this head, or None.
+    flat: (V,) bool, what may bend freely; hair: what is known of it on this head, or None; depths: of
+    the views, or None.
 
     Returns the head on its last mesh, its posed vertices (V', 3), and the (V', V) matrix that carries attributes to it.
     """
     iteration, steps, carry = 0, None, sp.identity(len(start), format="csr")
     for level in schedule.levels:
         before = start if steps is None else steps.vertices
-        known = level.size, schedule.weights, hair, level.inner, level.hair and hair is not None
-        energy = Energy(views, portrait, head, pose, before, *known)
+        energy = _energy(views, portrait, head, pose, before, schedule, level, hair, depths)
         if steps and schedule.triangles:
             ears = flat is None or not flat.any()  # laid flat, they are hair
             head, before, step = adapt(head, before, energy, schedule.triangles, ears)
             start, carry = step @ start, step @ carry
             flat = None if flat is None else step @ flat > 0.5
             hair = hair and hair.carried(step)
-            known = level.size, schedule.weights, hair, level.inner, level.hair and hair is not None
-            energy = Energy(views, portrait, head, pose, before, *known)
+            energy = _energy(views, portrait, head, pose, before, schedule, level, hair, depths)
         steps = LargeSteps(head, start, energy.unit, flat, before, hair and hair.bare)
         steps.restart(level.stiffness, hair.bare if level.hair and hair else None)
         for k in range(level.iterations):
@@ -180,3 +192,11 @@ def refine(
             iteration += 1
         steps.vertices = follow_skin(head, before, steps.vertices)
     return head, steps.vertices, carry
+
+
+def _energy(views, portrait, head, pose, before, schedule, level, hair, depths):
+    weights = dataclasses.replace(schedule.weights, depths=schedule.weights.depths * level.depths)
+    alone = level.hair and hair is not None
+    return Energy(
+        views, portrait, head, pose, before, level.size, weights, hair, level.inner, alone, depths, level.doubt,
+    )  # fmt: skip

@@ -17,6 +17,7 @@ VIEW_WEIGHTS = (2.0, 0.7, 0.7, 0.7, 1.0, 1.0)
 _SLANTED = 0.15  # cosine to the viewer below which a normal map is not believed
 _DOUBT = 0.6  # how one-sided colours must be before they tell skin from hair
 _SPREAD = 0.1  # how much the neck's end is drawn to its place, over what keeps the rest above it
+_DOUBTED = 0.1  # half pictures from which a depth is doubted
 _BELOW = 0.03  # pictures below the cut where the neck ends, so that it hangs straight where it is cut off
 
 
@@ -31,15 +32,18 @@ class Weights:
     sockets: float = 2.0
     regions: float = 2.0
     hull: float = 30.0
+    depths: float = 200.0
 
 
 class Energy:
     """The terms of the energy, as a function of the posed vertices (V, 3) float32.
 
-    normals: 1 - cosine of the angle to the views' normals, where both are and where these are believed; masks: squared
-    difference of coverage; both as means over the pixels, weighted by `VIEW_WEIGHTS`. landmarks: squared distance in
-    half pictures. cut: squared distance of what lies more than 3 % of a picture below the last row that view 0 shows,
-    and of the neck's open end from there. sockets: squared motion of the eyes' sockets, which no view sees. With
+    normals: 1 - cosine of the angle to the views' normals, where both are and where these are believed, and for large
+    angles the angle (Charbonnier et al. 1994); masks: squared difference of coverage; both as means over the pixels,
+    weighted by `VIEW_WEIGHTS`. landmarks: squared distance in half pictures. cut: squared distance of what lies more
+    than 3 % of a picture below the last row that view 0 shows, and of the neck's open end from there. sockets: squared
+    motion of the eyes' sockets, which no view sees. With `Depths` given, depths: squared distance from these along the
+    views, doubted where it is large (Geman and McClure 1987). With
     `Hair` given, regions: squared difference between what is bare skin and where the views show it; hull: squared
     distance of the rest from the `Hull`, counted by `inner` inside of it. SOAP has a similar sum (main.py:383-443) with
     a plain Laplacian; here smoothness lies in the steps (`soaplib.fitting.steps`).
@@ -47,11 +51,12 @@ class Energy:
 
     def __init__(
         self, views: Views, portrait: Portrait, head: HeadModel, pose: HeadPose, start: np.ndarray, size: int,
-        weights: Weights, hair=None, inner: float = 0.0, alone: bool = False,
+        weights: Weights, hair=None, inner: float = 0.0, alone: bool = False, depths=None, doubt: float = 10.0,
     ):  # fmt: skip
         """size: pixels of a view; hair: `soaplib.fitting.hair.Hair` of this head, or None; alone: leave out the bare
-        skin and what shows it."""
-        self.size, self.by = size, weights
+        skin and what shows it; depths: `soaplib.fitting.stereo.Depths` of the views, or None; doubt: the distance
+        of unit normals from which it counts by itself, not by its square."""
+        self.size, self.by, self.doubt = size, weights, doubt
         self.hair, self.inner, self.alone = hair, inner, alone
         faces = seen_faces(head)
         if hair is not None:
@@ -68,6 +73,7 @@ class Energy:
         self.normals = torch.nn.functional.normalize(normals, dim=-1)
         self.views = torch.tensor(VIEW_WEIGHTS)[:, None, None] / sum(VIEW_WEIGHTS)
         self.trust = self._trust(portrait, normals)
+        self.depths = depths and depths.at(size)
         corners = head.faces[head.landmark_faces]
         self.corners = torch.as_tensor(corners, dtype=torch.long)
         self.shares = torch.as_tensor(head.landmark_weights)[..., None]
@@ -106,7 +112,9 @@ class Energy:
         )  # fmt: skip
         cosine = (seen.normals * self.normals).sum(-1)
         believed = self.trust * self.is_skin[seen.face_ids] * seen.mask.detach()  # eyeballs are fitted later
-        normals = (self.views * believed * (1 - cosine)).sum() / self.size**2
+        wrong = 2 * (1 - cosine).clamp(min=0)  # the squared distance of the normals
+        wrong = wrong * self.doubt / ((wrong + self.doubt**2).sqrt() + self.doubt)
+        normals = (self.views * believed * wrong).sum() / self.size**2
         excess = seen.mask - self.masks
         excess = torch.where((excess > 0) & self.below, 0, excess)  # below the cut nothing is known
         if self.alone:
@@ -131,7 +139,18 @@ class Energy:
             terms["hull"] = by.hull * (torch.where(off < 0, self.inner, 1) * off**2).mean()
             if not self.alone:
                 terms["regions"] = by.regions * self._regions(seen)
+        if self.depths:
+            terms["depths"] = by.depths * self._depths(seen)
         return terms
+
+    def _depths(self, seen):
+        """Distances along the views, hair from hair and skin from skin only."""
+        depth, known = self.depths
+        inside = (seen.face_ids >= 0) & self.is_skin[seen.face_ids] & ~self.below
+        if self.hair:
+            inside = inside & ((seen.attributes.detach()[..., 0] > 0.5) == (self.shows_skin > 0.5))
+        off = ((seen.depth - depth) / (self.size / 2)) ** 2
+        return (self.views * known * inside * off * _DOUBTED**2 / (_DOUBTED**2 + off)).sum() / self.size**2
 
     def _regions(self, seen):
         """Where colours leave no doubt, bare skin must be seen, and only there."""
