@@ -129,3 +129,26 @@ def test_little_is_known():
 
 def test_the_same_input_gives_the_same_bits():
     assert np.array_equal(complete(*labelled()), complete(*labelled()))
+
+
+def test_small_islands_of_a_label_take_what_lies_about_them():
+    colours, known, labels = labelled()
+    expected = complete(colours, known, labels)
+    island = labels.copy()
+    island[100:115, 30:55] = HAIR
+    np.testing.assert_array_equal(complete(colours, known, island), expected)
+    large = labels.copy()
+    large[85:155, 20:80] = HAIR
+    assert np.abs(complete(colours, known, large) - expected)[110:130, 40:60].mean() > 0.3
+
+
+def test_shadows_beside_a_border_are_not_mirrored():
+    """A dark line along the hair's edge on the known side leaves no line on the skin of the other."""
+    colours, known, labels = labelled()
+    known[:, : WIDTH // 2] &= np.arange(WIDTH)[: WIDTH // 2] > WIDTH * 0.45
+    labels[100:150, int(WIDTH * 0.6) : int(WIDTH * 0.64)] = HAIR
+    labels[60:100, int(WIDTH * 0.6) : int(WIDTH * 0.64)] = HAIR
+    colours[100:150, int(WIDTH * 0.6) - 3 : int(WIDTH * 0.6)] = 0.1
+    out = complete(colours, known, labels)
+    column = WIDTH - int(WIDTH * 0.6)
+    assert out[105:145, column - 4 : column + 6].mean(-1).min() > 0.45

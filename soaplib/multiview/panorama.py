@@ -17,6 +17,8 @@ from soaplib.render import interpolate, rasterize
 
 WIDTH = 768
 _WRAP = WIDTH // 3  # columns repeated past the seam, so that filters see across it
+_RIM = 8.0  # pixels about another label that are not mirrored: hair casts shadows there, and labels err
+_ISLAND = 1500  # pixels: ten square centimetres
 _SOFT = 5.0  # pixels over which two labels run into each other where nobody sees it
 _GRAIN = 0.9  # invented detail is a little quieter than the picture's own
 _CELLS = (32, 24, 16, 10, 7)  # pixels; half a patch, the largest for which the source has room
@@ -87,6 +89,7 @@ def complete(colours: np.ndarray, known: np.ndarray, labels: np.ndarray) -> np.n
     alike), brightened or darkened to fit; then, for each label, its mean shade spread outwards, with detail
     in patches of the known pixels of that label; combed hair goes on in strands.
     """
+    labels = _without_islands(labels)
     colours, known = _from_other_side(colours, known, labels)
     wide = [_wrap(a) for a in (colours, known, labels)]
     everything = _spread(wide[0], wide[1])
@@ -105,6 +108,20 @@ def complete(colours: np.ndarray, known: np.ndarray, labels: np.ndarray) -> np.n
         out, total = out + share[..., None] * _unwrap(filled), total + share
     out = np.where(known[..., None], colours, out / total[..., None])
     return np.clip(_feathered(out, colours, known), 0, 1)
+
+
+def _without_islands(labels):
+    """Give small pieces of a label what lies about them: on a head neither hair nor skin comes in patches."""
+    wide = _wrap(labels)
+    small = np.zeros(wide.shape, bool)
+    for label in np.unique(labels):
+        piece, _ = scipy.ndimage.label(wide == label)
+        size = np.bincount(piece.ravel())
+        small |= (size < _ISLAND)[piece] & (piece > 0)
+    if not small.any() or small.all():
+        return labels
+    at = scipy.ndimage.distance_transform_edt(small, return_distances=False, return_indices=True)
+    return wide[tuple(at)][:, _WRAP:-_WRAP]
 
 
 def _source(image, mask, label):
@@ -208,7 +225,10 @@ def _unwrap(image):
 
 def _from_other_side(colours, known, labels):
     """Take what is unknown from its mirror image where that is known and bears the same label."""
-    other, other_known = colours[:, ::-1], known[:, ::-1]
+    wide = _wrap(labels)
+    border = (scipy.ndimage.minimum_filter(wide, 3) != scipy.ndimage.maximum_filter(wide, 3)) == 0
+    inside = _unwrap(scipy.ndimage.distance_transform_edt(border)) > _RIM
+    other, other_known = colours[:, ::-1], (known & inside)[:, ::-1]
     both = known & other_known
     take = ~known & other_known & (labels == labels[:, ::-1])
     if not take.any() or both.sum() < 100:
