@@ -5,7 +5,7 @@ from soaplib.errors import UserError
 from soaplib.head import HeadModel
 
 GENERATORS = ("auto", "compact", "unique3d", "geometric")
-BEST = "geometric"
+BEST = "compact"
 """What "auto" means, where its weights are: the generator that measured best. Without weights it means "geometric"."""
 
 
