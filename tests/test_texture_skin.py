@@ -9,7 +9,8 @@ from test_texture_paint import scene
 from soaplib.data import REGIONS, Portrait
 from soaplib.texture import paint
 from soaplib.texture.posed import posed_head
-from soaplib.texture.skin import _unfolded, _upper_lashes
+from soaplib.texture.skin import _not_slivers, _unfolded, _upper_lashes
+from soaplib.texture.surface import graph_laplacian
 
 
 def eyed(stylised=False):
@@ -64,3 +65,17 @@ def test_lips_take_nothing_from_inside_the_mouth(colour):
     seen = skin.texture[row, column] / 255.0
     assert own.sum() > 50
     assert np.linalg.norm(seen - colour, axis=1).min() > 0.2
+
+
+def test_slivers_of_a_lip_are_not_believed():
+    """One seen vertex among hidden ones is a sliver; a lip seen whole is seen; off the lips all stays."""
+    head, *_ = scene()
+    faces = head.faces[head.part_vertices("skin")[head.faces].all(1)]
+    laplacian = graph_laplacian(faces, head.template)
+    lips = np.maximum(head.region("lips"), head.region("mouth_cavity")) > 0.1
+    one = np.flatnonzero(head.region("mouth_cavity") > 0.9)[0]
+    alone = np.zeros(len(lips))
+    alone[one] = 1
+    assert _not_slivers(head, laplacian, alone)[one] == 0
+    assert _not_slivers(head, laplacian, np.ones(len(lips))).min() == 1
+    assert _not_slivers(head, laplacian, np.zeros(len(lips)))[~lips].min() == 1

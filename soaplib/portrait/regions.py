@@ -18,6 +18,7 @@ _ROUNDS = 4
 _REACH = 0.05  # face heights times usual steps of skin: how far skin reaches over what changes like skin
 _REACHED, _SURER = 0.85, 0.04
 _SAME_HUE = 16.0
+_SHADOW = 0.12  # face heights about the oval in which thin lines of hair are shadow
 
 
 def label_regions(rgb: np.ndarray, matte: np.ndarray, landmarks: np.ndarray) -> np.ndarray:
@@ -194,6 +195,10 @@ def _tidy(skin: np.ndarray, hair: np.ndarray, inside: np.ndarray, place: _Place)
         lock = lock & ~inner
     hair = np.where(inner, lock, hair)
     skin = skin | (inner & ~hair)
+    # along the jaw the face's own shadow is as dark as hair, and as thin as a line
+    body = ndi.binary_dilation(ndi.binary_opening(hair, iterations=width), iterations=width)
+    line = hair & ~body & (place.up < place.brows_up) & (place.depth > -_SHADOW)
+    skin, hair = skin | line, hair & ~line
     islands = hair & ~_large(hair, least)
     skin, hair = skin | (islands & inside), hair & ~islands
     islands = skin & ~_large(skin, least)

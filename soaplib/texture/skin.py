@@ -31,6 +31,8 @@ _SQUEEZED = (0.15, 0.4)  # of its largest area, what is seen: too little to be u
 _LIP_RIM = 2 / 512  # of the picture's height, about the mouth: landmarks of smiling lips are that uncertain
 _LASH_REACH = 0.5  # heights of the eye's opening that lashes reach above it
 _LASH_DARK = 0.8  # times the skin about them: lashes are darker than that
+_NEIGHBOURS = 3  # rounds of averaging over neighbours that tell slivers
+_SLIVER = (0.45, 0.75)  # shares of what lies about that are seen
 _LASHES = (0.16, 0.11, 0.09)
 _LASH_SHARE = 0.7  # the rim of a lid is dark with lashes: the line that a closed eye shows
 
@@ -59,7 +61,10 @@ def paint_skin(
     directions = at_texels(texels, faces, normals)
     directions /= np.maximum(np.linalg.norm(directions, axis=1, keepdims=True), 1e-9)
     strength = _strengths(texels, faces, outside, cavity, points, directions, seers[0], portrait)
-    open_enough = at_texels(texels, faces, _unfolded(head, faces, vertices, seers[0].camera))
+    open_enough = _unfolded(head, faces, vertices, seers[0].camera) * _not_slivers(
+        head, laplacian, seen[0].seen
+    )
+    open_enough = at_texels(texels, faces, open_enough)
     strength = [factor * open_enough for factor in strength]
 
     def changes(k):
@@ -144,6 +149,19 @@ def _unfolded(head, faces, vertices, camera):
         total += np.bincount(faces[:, k], most * kept, count)
         weight += np.bincount(faces[:, k], most, count)
     return np.where(weight > 0, total / np.maximum(weight, 1e-18), 1).astype(np.float32)
+
+
+def _not_slivers(head, laplacian, seen):
+    """How much of a lip's surroundings (V,) is seen too, in [0, 1]; 1 off the lips. seen: (V,) 1 where it is seen.
+
+    Between closed lips slivers of their inner sides are seen, at wrong places: an open mouth would show them as flecks.
+    """
+    lips = np.maximum(_membership(head, "lips"), _membership(head, "mouth_cavity")) > 0.1
+    degree = np.maximum(laplacian.diagonal(), 1e-9)
+    near = seen.astype(np.float64)
+    for _ in range(_NEIGHBOURS):
+        near -= 0.5 * (laplacian @ near) / degree
+    return np.where(lips, _ramp(near, *_SLIVER), 1).astype(np.float32)
 
 
 def _beneath(names, rim, judged, most, pixels, points, directions, rest, seer, portrait):
