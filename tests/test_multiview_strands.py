@@ -84,3 +84,11 @@ def test_stuff_without_strands_is_left_alone():
 def test_equal_input_gives_equal_bits():
     image, known = seen()
     assert np.array_equal(strands(image, known, _spread, True)[0], strands(image, known, _spread, True)[0])
+
+
+def test_an_emblem_is_not_strewn_about():
+    image, known = seen(amplitude=0.02)
+    image[80:100, 600:640] = 1.0
+    plain, _ = strands(seen(amplitude=0.02)[0], known, _spread, True)
+    out, _ = strands(image, known, _spread, True)
+    assert np.abs(out[60:200, 100:400]).max() < 2 * np.abs(plain[60:200, 100:400]).max()

@@ -42,19 +42,25 @@ def strands(image: np.ndarray, source: np.ndarray, spread, long: bool) -> tuple[
     flow, combed = _flow(light, source, spread)
     if combed <= 0:
         return np.zeros_like(image), 0.0
+    detail = _usual(detail, detail[source])
     noise = np.stack([_cells(source.shape, cell, k) for k, cell in enumerate(_CELLS)], -1)
     strengths = [share * _strength(detail, source, cell) for share, cell in zip(_SHARES, _CELLS, strict=True)]
-    limit = 3 * detail[source].std()
-    own = np.stack([np.clip(detail, -limit, limit), source.astype(np.float32)], -1)
+    own = np.stack([detail, source.astype(np.float32)], -1)
     drawn = _drawn_out(np.concatenate([noise, own], -1), flow, _DOUBLINGS[long])
     new = drawn[..., : len(_CELLS)]
     new = _bands(new) @ np.array(strengths, np.float32)
     fine = (light - _mean_of(light, source, _CELLS[-1] / 2))[source]
-    new *= _CONTRAST * np.clip(fine, *np.quantile(fine, [0.01, 0.99])).std() / new.std()
+    new *= _CONTRAST * _usual(fine, fine).std() / new.std()
     share = np.clip(1.5 * drawn[..., -1:] - 0.1, 0, 1)[..., 0]
     carried = drawn[..., -2] / np.maximum(drawn[..., -1], 0.05)
     out = share * carried + np.sqrt(1 - share**2) * _as_bright(new, detail[source])
     return out[..., None] * _tint(image, light, source, shade), combed
+
+
+def _usual(values, among):
+    """Clip values to what is usual among the given ones: an emblem or a jewel is not strewn about."""
+    limit = 4 * np.median(np.abs(among)) + 1e-3
+    return np.clip(values, -limit, limit)
 
 
 def _mean_of(values, mask, sigma):
