@@ -14,7 +14,7 @@ import torch.nn.functional as functional
 _BACK = 2
 # Chance along which an outline runs, its steepness, and how much of the chance is the swollen head's: the best overlap
 # on held-out heads.
-_EDGE, _GAIN, _SHELL = 0.55, 4.0, 0.35
+_EDGE, _GAIN, _SHELL = 0.55, 3.0, 0.35
 _POSSIBLE, _SURE = 0.5, 0.97  # chances between which a pixel's own colour takes over from its neighbourhood's
 _BLUR, _REACH = 1.3, 4  # pixels
 _HOLE = 0.003  # of the picture: smaller holes are filled
