@@ -15,11 +15,12 @@ from soaplib.fitting.energy import Energy, Weights
 from soaplib.fitting.hair import Hair, find_hair
 from soaplib.fitting.mend import mend, untangle
 from soaplib.fitting.posing import Posing
+from soaplib.fitting.rebind import rebound
 from soaplib.fitting.registration import settle
 from soaplib.fitting.snap import follow_skin, snap_landmarks
 from soaplib.fitting.steps import LargeSteps
 from soaplib.fitting.stereo import Depths, find_depths
-from soaplib.fitting.transfer import unposed
+from soaplib.fitting.transfer import face_joints, unposed
 from soaplib.fitting.trim import trim_neck
 from soaplib.head import HeadModel, subdivide
 from soaplib.head.laplacian import uniform_laplacian
@@ -93,8 +94,9 @@ def deform(
     hair alone, out to where silhouettes and bare skin leave room for it (`find_hair`), then all; how deep what the
     views show lies is told by matching them (`find_depths`). Between the levels the mesh is remeshed outside the face
     and the eyes, finer where its normals are off (`adapt`), and everything is carried along. At last the face slides
-    back along the surface to where its vertices belong (`settle`), what has turned over or runs through itself is
-    smoothed (`mend`, `untangle`), and the neck ends where the views do (`trim_neck`).
+    back along the surface to where its vertices belong (`settle`), other skin is bound to where it lies (`rebound`),
+    what has turned over or runs through itself is smoothed (`mend`, `untangle`), and the neck ends where the views do
+    (`trim_neck`).
     Views of the generator "geometric" are pictures of a swollen head (`soaplib.head.swell`) on the subdivided mesh, so
     there the way starts at that head, with landmarks on landmarks (`snap_landmarks`), on the last level.
 
@@ -123,12 +125,13 @@ def deform(
     mesh, refined, carry = refine(
         views, portrait, without_rig(fine), pose, start, schedule, flat, watch, hair, depths
     )
-    binding = (carry @ binding).tocsr()
     lively = liveliness(mesh, refined, pose, portrait)
     if views.generator != "geometric":
         refined = settle(mesh, carry @ registered, refined, lively)
+        mesh, carry = rebound(fine, registered, mesh, refined, carry)
+    binding = (carry @ binding).tocsr()
     refined = untangle(mesh, mend(mesh, refined))
-    joints = head.joint_regressor @ shape
+    joints = face_joints(head, shape)
     mesh, refined, kept = trim_neck(mesh, refined, *_end(views))
     binding, lively = binding[kept], lively[kept]
     neutral = unposed(mesh, pose, binding @ shape, refined, lively, joints)

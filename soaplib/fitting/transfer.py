@@ -6,7 +6,7 @@ import pathlib
 import numpy as np
 from scipy.spatial import cKDTree
 
-from soaplib.data import HeadPose
+from soaplib.data import JOINT_NAMES, HeadPose
 from soaplib.fitting.posing import Posing
 from soaplib.head import HeadModel
 from soaplib.landmarks import LEFT_EYE, RIGHT_EYE
@@ -24,6 +24,7 @@ _COUNT = 6.0  # neighbouring landmarks err together: this many count as one
 _MOST = 3.0  # deviations of a component
 _NEAR = 4  # learned places that tell the map of a vertex
 _ROUNDS = 4
+_NECK = JOINT_NAMES.index("neck")
 
 
 def of_mouth(head: HeadModel) -> np.ndarray:
@@ -32,13 +33,17 @@ def of_mouth(head: HeadModel) -> np.ndarray:
 
 
 def upright(head: HeadModel, landmarks: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Turn and shift a face's landmarks (478, 3) onto the head model's; returns the turn (3, 3) from the model's axes
-    to the face's, and what is left (478, 3) in the model's."""
+    """Bring a face's landmarks (478, 3) onto the head model's by a similarity (Umeyama 1991).
+
+    Returns the linear map (3, 3) from the model's axes and size to the face's, and what is left (478, 3) in the
+    model's.
+    """
     model = head.landmarks(head.template.astype(np.float64))
     a, b = model - model.mean(0), landmarks - landmarks.mean(0)
-    left, _, right = np.linalg.svd(b.T @ a)
-    turn = (left * [1, 1, np.sign(np.linalg.det(left @ right))]) @ right
-    return turn, b @ turn - a
+    left, sizes, right = np.linalg.svd(b.T @ a)
+    mirror = np.array([1, 1, np.sign(np.linalg.det(left @ right))])
+    turn, scale = (left * mirror) @ right, (sizes * mirror).sum() / (a**2).sum()
+    return scale * turn, b @ turn / scale - a
 
 
 def action_maps(
@@ -53,13 +58,7 @@ def action_maps(
     (Tipping and Bishop 1999), of which the landmarks that show tell the amounts.
     """
     learned = _learned()
-    turn, off = upright(head, head.landmarks(vertices))
-    corners = head.faces[head.landmark_faces]
-    weights = (liveliness[corners] * head.landmark_weights).sum(1) / (_COUNT * _NOISE**2)
-    basis = learned["landmarks"]
-    across = (basis * weights[:, None, None]).reshape(-1, basis.shape[2]).T
-    system = across @ basis.reshape(-1, basis.shape[2]) + np.eye(basis.shape[2])
-    amounts = np.clip(np.linalg.solve(system, across @ off.ravel()), -_MOST, _MOST)
+    turn, amounts = _amounts(head, vertices, liveliness)
     places = head.template - head.landmarks(head.template).mean(0) + learned["centre"]
     far, near = cKDTree(learned["sites"]).query(places, k=_NEAR)
     share = 1 / (far + 1e-4) ** 2
@@ -67,6 +66,19 @@ def action_maps(
     maps = learned["maps"] @ amounts
     local = np.einsum("vk,vkab->vab", share, maps[near])
     return turn @ (np.eye(3) + local), turn @ (np.eye(3) + learned["mouth"] @ amounts)
+
+
+def face_joints(head: HeadModel, vertices: np.ndarray) -> np.ndarray:
+    """Say where the joints (5, 3) of a neutral head (V, 3) are: the neck's by the landmarks of its face.
+
+    As the maps of actions do, joints of the same people follow from landmarks (`action_maps`). The vertices that carry
+    the neck's joint lie under hair and collars, anywhere on a head that was fitted; the others keep the regressor.
+    """
+    turn, amounts = _amounts(head, vertices, np.ones(len(vertices)))
+    usual = head.joint_regressor[_NECK] @ head.template - head.landmarks(head.template).mean(0)
+    joints = head.joint_regressor @ vertices
+    joints[_NECK] = turn @ (usual + _learned()["joints"][_NECK] @ amounts) + head.landmarks(vertices).mean(0)
+    return joints
 
 
 def personal_actions(
@@ -88,6 +100,17 @@ def personal_actions(
         beyond = np.eye(3) + _beyond_lids(head, vertices)[:, None, None] * (local - np.eye(3))
         basis[lids] = np.einsum("vab,evb->eva", beyond, basis[lids])
     return np.moveaxis(basis * liveliness[:, None], 0, 2)
+
+
+def _amounts(head, vertices, liveliness):
+    """The turn and size (3, 3) of a face, and the amounts (K,) of the learned components that its landmarks tell."""
+    turn, off = upright(head, head.landmarks(vertices))
+    corners = head.faces[head.landmark_faces]
+    weights = (liveliness[corners] * head.landmark_weights).sum(1) / (_COUNT * _NOISE**2)
+    basis = _learned()["landmarks"]
+    across = (basis * weights[:, None, None]).reshape(-1, basis.shape[2]).T
+    system = across @ basis.reshape(-1, basis.shape[2]) + np.eye(basis.shape[2])
+    return turn, np.clip(np.linalg.solve(system, across @ off.ravel()), -_MOST, _MOST)
 
 
 def _beyond_lids(head, vertices):

@@ -1,9 +1,9 @@
 """How a person's actions follow from the face: features that a style makes larger move farther.
 
 `python -m soaplib.synthetic.people.actions` draws people of all styles, of identities that trainings may see, and
-writes to `soaplib/fitting/actions.npz` how their landmarks lie and how their actions differ from the head model's, in
-common principal components. `soaplib.fitting.transfer` reads the one from the other: a mouth's own shape hardly tells
-whether a style has widened it or the person has a wide one, all of a face does.
+writes to `soaplib/fitting/actions.npz` how their landmarks and joints lie and how their actions differ from the head
+model's, in common principal components. `soaplib.fitting.transfer` reads the one from the other: a mouth's own shape
+hardly tells whether a style has widened it or the person has a wide one, all of a face does.
 """
 
 import dataclasses
@@ -28,13 +28,16 @@ _MOVES = 2e-4  # metres by which an action other than the mouth's moves a place 
 _SEED = 2
 
 
-def people(count: int, style: str, head: HeadModel) -> tuple[np.ndarray, np.ndarray]:
+def people(count: int, style: str, head: HeadModel) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Make `count` people of a style, of identities that are not held out.
 
-    Returns the landmarks (count, 478, 3), less the head model's, and the maps (count, V + 1, 3, 3) of the head model's
-    actions to theirs: that of each vertex, and last that of all actions of the mouth.
+    Returns the landmarks (count, 478, 3), less the head model's; the maps (count, V + 1, 3, 3) of the head model's
+    actions to theirs, that of each vertex, and last that of all actions of the mouth; and the joints (count, 5, 3),
+    less the head model's.
     """
-    marks, maps, number = [], [], 0
+    marks, maps, joints, number = [], [], [], 0
+    middle = head.landmarks(head.template.astype(np.float64)).mean(0)
+    usual = head.joint_regressor @ head.template - middle
     while len(marks) < count:
         identity = draw_identity(np.random.default_rng((_SEED, number)), style)
         number += 1
@@ -43,8 +46,11 @@ def people(count: int, style: str, head: HeadModel) -> tuple[np.ndarray, np.ndar
             found = person.landmarks(person.template.astype(np.float64))
             turn, off = upright(head, found)
             marks.append(off)
-            maps.append(turn.T @ _turns(identity))
-    return np.stack(marks), np.stack(maps)
+            maps.append(np.linalg.inv(turn) @ _turns(identity))
+            joints.append(
+                (person.joint_regressor @ person.template - found.mean(0)) @ np.linalg.inv(turn).T - usual
+            )
+    return np.stack(marks), np.stack(maps), np.stack(joints)
 
 
 def _turns(identity: Identity) -> np.ndarray:
@@ -67,8 +73,11 @@ def sites(head: HeadModel) -> np.ndarray:
     return ids[np.sort(np.unique(cells, axis=0, return_index=True)[1])]
 
 
-def components(marks: np.ndarray, maps: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Give common principal components, a deviation long, of landmarks (N, 478, 3) and of maps (N, M, 3, 3) less 1.
+def components(
+    marks: np.ndarray, maps: np.ndarray, joints: np.ndarray
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Give common principal components, a deviation long, of landmarks (N, 478, 3) and of maps (N, M, 3, 3) less 1, and
+    what joints (N, 5, 3) do with these.
 
     Not centred: the head model's own face has the model's actions. Signs: the largest entry is > 0.
     """
@@ -77,12 +86,15 @@ def components(marks: np.ndarray, maps: np.ndarray) -> tuple[np.ndarray, np.ndar
         (maps - np.eye(3)).reshape(len(maps), -1) / (_TURNED * np.sqrt(maps.shape[1] / marks.shape[1])),
     ], 1)  # fmt: skip
     _, vectors = np.linalg.eigh(flat @ flat.T / len(flat))
-    basis = flat.T @ vectors[:, ::-1][:, :COMPONENTS] / np.sqrt(len(flat))
-    basis *= np.sign(basis[np.abs(basis).argmax(0), np.arange(basis.shape[1])])
-    first = marks[0].size
+    amounts = vectors[:, ::-1][:, :COMPONENTS] * np.sqrt(len(flat))
+    basis = flat.T @ amounts / len(flat)
+    signs = np.sign(basis[np.abs(basis).argmax(0), np.arange(basis.shape[1])])
+    basis, amounts, first = basis * signs, amounts * signs, marks[0].size
+    follow = amounts.T @ joints.reshape(len(joints), -1) / len(flat)
     return (
         (basis[:first] * _PLACED).reshape(*marks.shape[1:], -1),
         (basis[first:] * _TURNED * np.sqrt(maps.shape[1] / marks.shape[1])).reshape(*maps.shape[1:], -1),
+        follow.T.reshape(*joints.shape[1:], -1),
     )
 
 
@@ -91,12 +103,13 @@ def main(count: int = 200) -> None:
     head = load_head()
     drawn = [people(count, style, head) for style in STYLES]
     chosen = sites(head)
-    marks, maps = (np.concatenate(part) for part in zip(*drawn, strict=True))
-    placed, turned = components(marks, maps[:, np.append(chosen, len(head.template))])
+    marks, maps, joints = (np.concatenate(part) for part in zip(*drawn, strict=True))
+    placed, turned, moved = components(marks, maps[:, np.append(chosen, len(head.template))], joints)
     np.savez_compressed(
         ACTIONS, centre=head.landmarks(head.template).mean(0).astype(np.float32),
         sites=head.template[chosen].astype(np.float32), landmarks=placed.astype(np.float16),
         maps=turned[:-1].astype(np.float16), mouth=turned[-1].astype(np.float32),
+        joints=moved.astype(np.float32),
     )  # fmt: skip
     sys.stdout.write(f"wrote {ACTIONS}, {pathlib.Path(ACTIONS).stat().st_size / 1e6:.1f} MB\n")
 
