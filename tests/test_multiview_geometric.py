@@ -28,7 +28,7 @@ def made(head):
 
 @pytest.fixture(scope="module")
 def views(head, made):
-    return generate(made.portrait, head, made.pose, size=SIZE)
+    return generate(made.portrait, head, made.pose, "geometric", size=SIZE)
 
 
 def test_shapes_and_ranges(views):
@@ -95,7 +95,9 @@ def test_no_face_shows_behind(head, made):
     red = np.isin(p.regions, [3, 4, 5, 6, 7])
     image = p.image * [0.0, 1, 1]
     image[red] = [1, 0, 0]
-    views = generate(dataclasses.replace(p, image=image.astype(np.float32)), head, made.pose, size=SIZE)
+    views = generate(
+        dataclasses.replace(p, image=image.astype(np.float32)), head, made.pose, "geometric", size=SIZE
+    )
     inside = views.masks[2] > 0.9
     assert views.images[2][inside][:, 0].max() < 0.1
     assert views.images[0][..., 0].max() == 1
@@ -110,7 +112,7 @@ def test_hair_is_behind_and_skin_in_front(views):
 
 
 def test_the_same_portrait_gives_the_same_bits(head, made, views):
-    again = generate(made.portrait, head, made.pose, size=SIZE)
+    again = generate(made.portrait, head, made.pose, "geometric", size=SIZE)
     for name in ("images", "normals", "masks", "cameras"):
         assert np.array_equal(getattr(views, name), getattr(again, name)), name
 

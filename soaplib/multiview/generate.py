@@ -8,8 +8,8 @@ GENERATORS = ("auto", "compact", "unique3d", "geometric")
 BEST = "compact"
 """What "auto" means, where its weights are: the generator that measured best. Without weights it means "geometric".
 
-On ten heads of others, drawn from the front, "compact" was better than "geometric" on each, in the colours, outlines and
-normals of the unseen views; the figures are in data/weights/README.md.
+On ten heads of others, drawn from the front, "compact" was better than "geometric" on each, in the colours, outlines
+and normals of the unseen views; the figures are in data/weights/README.md.
 """
 
 
