@@ -17,7 +17,7 @@ def scene():
     """A head, the views of it, and its crown with waves that the views do not have."""
     head = load_head()
     made = made_up_portrait(head, 192)
-    views = generate(made.portrait, head, made.pose, size=192)
+    views = generate(made.portrait, head, made.pose, "geometric", size=192)
     fine, binding = subdivide(head)
     bare = without_rig(fine)
     flat = binding @ made.vertices

@@ -39,7 +39,7 @@ def made(head):
 
 @pytest.fixture(scope="module")
 def views(head, made):
-    return generate(made.portrait, head, made.pose, size=192)
+    return generate(made.portrait, head, made.pose, "geometric", size=192)
 
 
 class _Tiny:
@@ -212,7 +212,7 @@ def deformed(head, made, quick):
     image = np.where((grown & ~solid)[..., None], np.float32([0.3, 0.2, 0.12]), p.image)
     p = dataclasses.replace(p, matte=grown.astype(np.float32), regions=regions, image=image)
     seen = []
-    views = generate(p, head, made.pose, size=192)
+    views = generate(p, head, made.pose, "geometric", size=192)
     geometry = deform(views, p, head, made.pose, "draft", lambda i, terms: seen.append((i, terms)))
     return p, views, geometry, seen
 

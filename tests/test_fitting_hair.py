@@ -82,7 +82,7 @@ def made(head):
 
 @pytest.fixture(scope="module")
 def hair(head, made):
-    views = generate(made.portrait, head, made.pose, size=192)
+    views = generate(made.portrait, head, made.pose, "geometric", size=192)
     return views, find_hair(views, made.portrait, head, made.pose, made.vertices)
 
 
