@@ -18,6 +18,14 @@ def root() -> pathlib.Path:
     return ROOT
 
 
+@pytest.fixture(scope="session")
+def head():
+    """The default head model."""
+    from soaplib.head import load_head  # not before the threads are set
+
+    return load_head()
+
+
 def write_notebook(path: pathlib.Path, *code: str) -> None:
     """Write a notebook of code cells, the first of them tagged `parameters`."""
     cells = [

@@ -16,7 +16,6 @@ from soaplib.evaluation.surfaces import chamfer, distances, nearest_on, visible_
 from soaplib.evaluation.truth import make_truth
 from soaplib.fitting.deform import PROFILES, Level, Schedule
 from soaplib.fitting.energy import seen_faces
-from soaplib.head import load_head
 from soaplib.synthetic.dataset import splits
 from soaplib.synthetic.heads import draw_codes, make_head
 
@@ -100,11 +99,6 @@ def test_what_lies_inside_is_not_seen():
     assert not seen[len(outer[1]) :].any()
     above = vertices[faces[: len(outer[1])]].mean(1)[:, 1] > 0.1
     assert seen[: len(outer[1])][above].mean() > 0.9  # but for slivers at the pole
-
-
-@pytest.fixture(scope="module")
-def head():
-    return load_head()
 
 
 @pytest.fixture(scope="module")

@@ -16,15 +16,9 @@ from soaplib.evaluation.references import (
     measure_reference_views,
 )
 from soaplib.evaluation.report import WorstHeads
-from soaplib.head import load_head
 from soaplib.parts.eyes import fit_eyes
 from soaplib.render import camera_rotation
 from soaplib.viewing.figures import as_part
-
-
-@pytest.fixture(scope="module")
-def head():
-    return load_head()
 
 
 @pytest.fixture(scope="module")

@@ -19,17 +19,12 @@ from soaplib.fitting.posing import Posing
 from soaplib.fitting.steps import LargeSteps
 from soaplib.fitting.stereo import Depths
 from soaplib.fitting.transfer import action_maps
-from soaplib.head import load_head, subdivide
+from soaplib.head import subdivide
 from soaplib.head.laplacian import uniform_laplacian
 from soaplib.multiview import generate
 from soaplib.parts import place_parts
 from soaplib.render import camera_rotation, project, render_views
 from soaplib.texture.atlas import lay_out
-
-
-@pytest.fixture(scope="module")
-def head():
-    return load_head()
 
 
 @pytest.fixture(scope="module")

@@ -12,7 +12,6 @@ from soaplib.fitting.energy import Energy, Weights
 from soaplib.fitting.hair import find_hair
 from soaplib.fitting.hull import Hull
 from soaplib.fitting.steps import LargeSteps, parted
-from soaplib.head import load_head
 from soaplib.head.laplacian import uniform_laplacian
 from soaplib.multiview import generate
 from soaplib.render import turn
@@ -68,11 +67,6 @@ def test_the_hull_goes_straight_down_below_the_last_row():
     hull = Hull(dataclasses.replace(views, masks=cut), np.full(cut.shape, np.nan), *SMALL)
     low = distances(hull, (0.07, -0.12, 0), (0.12, -0.12, 0))
     assert low[0] < -0.02 and low[1] > 0.01
-
-
-@pytest.fixture(scope="module")
-def head():
-    return load_head()
 
 
 @pytest.fixture(scope="module")

@@ -10,14 +10,8 @@ from scipy.spatial.transform import Rotation
 
 from soaplib.fitting import fit_head
 from soaplib.fitting.initial import bounded_least_squares
-from soaplib.head import load_head
 from soaplib.landmarks import LEFT_EYE, OUTER_LIPS
 from soaplib.render import camera_rotation, project
-
-
-@pytest.fixture(scope="module")
-def head():
-    return load_head()
 
 
 def landmark_errors(head, pose, portrait):

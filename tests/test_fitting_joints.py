@@ -7,12 +7,7 @@ from scipy.spatial.transform import Rotation
 from soaplib.fitting.carried import frozen_faces
 from soaplib.fitting.joints import joint_places, resolved_regressor
 from soaplib.fitting.remesh import remesh
-from soaplib.head import load_head, subdivide
-
-
-@pytest.fixture(scope="module")
-def head():
-    return load_head()
+from soaplib.head import subdivide
 
 
 @pytest.fixture(scope="module")

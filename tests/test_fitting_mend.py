@@ -5,12 +5,7 @@ import pytest
 
 from soaplib.fitting.crossing import crossing_faces
 from soaplib.fitting.mend import inverted_faces, mend, untangle
-from soaplib.head import load_head, subdivide
-
-
-@pytest.fixture(scope="module")
-def head():
-    return load_head()
+from soaplib.head import subdivide
 
 
 def skin_faces(head):

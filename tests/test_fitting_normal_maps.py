@@ -9,15 +9,9 @@ from soaplib.data import VIEW_YAWS, Views
 from soaplib.fitting.energy import seen_faces
 from soaplib.fitting.normal_maps import NormalMaps
 from soaplib.fitting.registration import register
-from soaplib.head import load_head
 from soaplib.head.laplacian import uniform_laplacian
 from soaplib.multiview.geometric import view_cameras
 from soaplib.render import render_views
-
-
-@pytest.fixture(scope="module")
-def head():
-    return load_head()
 
 
 def views_of(head, vertices, size=128):

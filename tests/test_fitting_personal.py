@@ -12,12 +12,7 @@ from soaplib.fitting import personal_head
 from soaplib.fitting.deform import liveliness
 from soaplib.fitting.posing import Posing
 from soaplib.fitting.transfer import personal_actions
-from soaplib.head import load_head, subdivide
-
-
-@pytest.fixture(scope="module")
-def head():
-    return load_head()
+from soaplib.head import subdivide
 
 
 @pytest.fixture(scope="module")

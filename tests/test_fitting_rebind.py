@@ -3,18 +3,11 @@
 import dataclasses
 
 import numpy as np
-import pytest
 import scipy.sparse as sp
 
 from soaplib.fitting.rebind import rebound
-from soaplib.head import load_head
 from soaplib.head.laplacian import uniform_laplacian
 from soaplib.head.surface import closest_points
-
-
-@pytest.fixture(scope="module")
-def head():
-    return load_head()
 
 
 def below_the_jaw(head):

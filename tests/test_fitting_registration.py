@@ -11,12 +11,6 @@ from soaplib.data import HeadPose, Views
 from soaplib.fitting import moved_views, stand
 from soaplib.fitting.energy import seen_faces
 from soaplib.fitting.registration import register, settle
-from soaplib.head import load_head
-
-
-@pytest.fixture(scope="module")
-def head():
-    return load_head()
 
 
 @pytest.fixture(scope="module")

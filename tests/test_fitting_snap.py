@@ -3,18 +3,11 @@
 import dataclasses
 
 import numpy as np
-import pytest
 from made_up_portrait import eye_distance, made_up_portrait
 
 from soaplib.fitting.snap import follow_skin, landmark_trust, snap_landmarks
-from soaplib.head import load_head
 from soaplib.landmarks import FACE_OVAL, LEFT_IRIS, RIGHT_IRIS
 from soaplib.render import camera_rotation, project
-
-
-@pytest.fixture(scope="module")
-def head():
-    return load_head()
 
 
 def test_landmarks_snap_and_depth_stays(head):

@@ -17,15 +17,10 @@ from soaplib.fitting.transfer import (
     unposed,
     upright,
 )
-from soaplib.head import load_head, subdivide
+from soaplib.head import subdivide
 from soaplib.synthetic.dataset import splits
 from soaplib.synthetic.people.identity import draw_identity
 from soaplib.synthetic.people.person import make_person
-
-
-@pytest.fixture(scope="module")
-def head():
-    return load_head()
 
 
 def ones(head):

@@ -6,16 +6,11 @@ import torch
 from scipy.spatial.transform import Rotation
 
 from soaplib.data import JOINT_NAMES
-from soaplib.head import HeadModel, load_head
+from soaplib.head import HeadModel
 from soaplib.head.model import HeadTensors, split_quads
 from soaplib.head.skinning import rotation_matrices
 from soaplib.head.surface import closest_points
 from soaplib.landmarks import FACE_OVAL, IBUG68, INNER_LIPS, LEFT_EYE, OUTER_LIPS, RIGHT_EYE
-
-
-@pytest.fixture(scope="module")
-def head() -> HeadModel:
-    return load_head()
 
 
 def _small_model(seed=0, vertices=6, shapes=3, expressions=2) -> HeadTensors:

@@ -9,17 +9,11 @@ import torch
 from made_up_portrait import made_up_portrait
 
 from soaplib.data import REGIONS
-from soaplib.head import load_head
 from soaplib.head.cover import behind_regions
 from soaplib.head.swell import swell
 from soaplib.render import project, render_views
 
 HAIR, SKIN, NECK, CLOTHES = (REGIONS.index(name) for name in ("hair", "skin", "neck", "clothes"))
-
-
-@pytest.fixture(scope="module")
-def head():
-    return load_head()
 
 
 @pytest.fixture(scope="module")

@@ -6,7 +6,6 @@ import numpy as np
 import pytest
 from made_up_portrait import made_up_portrait
 
-from soaplib.head import load_head
 from soaplib.multiview.compact.guide import CHANNELS, make_guide
 from soaplib.multiview.compact.inputs import NORMALS_CHANNELS, PLACE
 from soaplib.multiview.compact.pipeline import NormalsPipeline, ViewsPipeline, make_scheduler
@@ -14,11 +13,6 @@ from soaplib.multiview.compact.unet import CompactUNet
 from soaplib.multiview.compact.views import SIZE, compact_views
 
 OUT = 192
-
-
-@pytest.fixture(scope="module")
-def head():
-    return load_head()
 
 
 @pytest.fixture(scope="module")

@@ -8,14 +8,8 @@ import pytest
 from made_up_portrait import made_up_portrait
 
 from soaplib.errors import UserError
-from soaplib.head import load_head
 from soaplib.multiview import GENERATORS, generate
 from soaplib.multiview.unique3d.loading import VARIABLE
-
-
-@pytest.fixture(scope="module")
-def head():
-    return load_head()
 
 
 @pytest.fixture(scope="module")

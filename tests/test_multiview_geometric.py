@@ -8,17 +8,11 @@ from made_up_portrait import made_up_portrait
 
 from soaplib.data import VIEW_YAWS
 from soaplib.errors import UserError
-from soaplib.head import load_head
 from soaplib.multiview import GENERATORS, generate
 from soaplib.multiview.geometric import posed_vertices, view_cameras
 from soaplib.render import camera_rotation, orthographic, project
 
 SIZE = 192
-
-
-@pytest.fixture(scope="module")
-def head():
-    return load_head()
 
 
 @pytest.fixture(scope="module")

@@ -17,11 +17,6 @@ SIZE = 96
 
 
 @pytest.fixture(scope="module")
-def head():
-    return load_head()
-
-
-@pytest.fixture(scope="module")
 def made(head):
     return made_up_portrait(head, 256, (0, 0, 0), 0.3)
 

@@ -9,18 +9,12 @@ from made_up_unique3d import published_folder
 
 from soaplib.data import VIEW_YAWS
 from soaplib.errors import UserError
-from soaplib.head import load_head
 from soaplib.multiview import generate
 from soaplib.multiview.unique3d import views as module
 from soaplib.multiview.unique3d.views import outline, unique3d_views
 from soaplib.render import project, render_views
 
 SIZE, CROP = 128, 160
-
-
-@pytest.fixture(scope="module")
-def head():
-    return load_head()
 
 
 @pytest.fixture(scope="module")

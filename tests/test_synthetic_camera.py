@@ -7,7 +7,6 @@ import numpy as np
 import pytest
 
 from soaplib.data import VIEW_YAWS
-from soaplib.head import load_head
 from soaplib.landmarks import IBUG68
 from soaplib.multiview.geometric import view_cameras
 from soaplib.portrait.crop import cut_matte, cut_row, head_box
@@ -15,11 +14,6 @@ from soaplib.render import camera_rotation, project
 from soaplib.synthetic.drawing.camera import Turn, draw_turn, make_cameras
 
 SIZE = 256
-
-
-@pytest.fixture(scope="module")
-def head():
-    return load_head()
 
 
 def framed(head, turned, size=SIZE):

@@ -6,7 +6,6 @@ import json
 import numpy as np
 import pytest
 
-from soaplib.head import load_head
 from soaplib.synthetic.hair import HAIR_FAMILIES, draw_hair, grow_hair
 from soaplib.synthetic.hair.colours import melanin_colour
 from soaplib.synthetic.hair.scalp import scalp
@@ -14,11 +13,6 @@ from soaplib.synthetic.hair.texture import strand_texture
 from soaplib.synthetic.pieces import LABELS, STYLES
 
 MOST_TRIANGLES = 27_000
-
-
-@pytest.fixture(scope="module")
-def head():
-    return load_head()
 
 
 def drawn(family, style, seed=0, **more):

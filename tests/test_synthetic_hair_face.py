@@ -5,7 +5,6 @@ import dataclasses
 import numpy as np
 import pytest
 
-from soaplib.head import load_head
 from soaplib.synthetic.hair import (
     BEARD_FAMILIES,
     draw_beard,
@@ -17,11 +16,6 @@ from soaplib.synthetic.hair import (
     grow_lashes,
 )
 from soaplib.synthetic.pieces import LABELS, STYLES
-
-
-@pytest.fixture(scope="module")
-def head():
-    return load_head()
 
 
 @pytest.fixture(scope="module")

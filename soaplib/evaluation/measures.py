@@ -6,11 +6,10 @@ from scipy.spatial.transform import Rotation
 
 from soaplib.evaluation.fitted import Fitted, posed, posed_joints, turns
 from soaplib.evaluation.surfaces import chamfer, mesh_normals, nearest_on, visible_faces
-from soaplib.evaluation.truth import Truth, unit_normals
+from soaplib.evaluation.truth import Truth
 from soaplib.fitting.energy import seen_faces
 from soaplib.landmarks import OUTER_EYES
 from soaplib.render import render_views, turn
-from soaplib.synthetic.drawing.paint import paint
 from soaplib.synthetic.people.posing import pose_person
 
 HELD_OUT_YAWS = (30.0, 75.0, 135.0, -120.0)
@@ -34,37 +33,37 @@ def measure(truth: Truth, fitted: Fitted) -> dict[str, float]:
     return {**shape(truth, fitted), **animation(truth, fitted), **rig(fitted), "seconds": fitted.seconds}
 
 
-def shape(truth: Truth, fitted: Fitted) -> dict[str, float]:
+def shape(truth, fitted: Fitted) -> dict[str, float]:
     """Compare surfaces: Chamfer distance of what is seen from outside, above the cut; normals and silhouettes at
-    `HELD_OUT_YAWS`; landmarks in the portrait's plane against the true ones."""
-    height, front = _SIZE, truth.cameras[0]
+    `HELD_OUT_YAWS`; landmarks in the portrait's plane against the true ones.
+
+    truth: a `Truth` or a `Reference`.
+    """
+    front = truth.cameras[0]
     cameras = np.stack([turn(front, yaw, truth.pivot) for yaw in HELD_OUT_YAWS])
-    frames = paint(truth.scene, cameras, height, np.full(len(cameras), truth.cut))
-    mask, normals = frames.rgba[..., 3] > 127, torch.as_tensor(unit_normals(frames))
+    true_normals, true_masks = truth.normals(cameras, _SIZE)
     seen = render_views(
         torch.as_tensor(fitted.vertices, dtype=torch.float32), torch.as_tensor(fitted.faces),
-        torch.as_tensor(cameras, dtype=torch.float32), (height, height),
+        torch.as_tensor(cameras, dtype=torch.float32), (_SIZE, _SIZE),
     )  # fmt: skip
-    above = np.arange(height)[:, None] + 1 <= truth.cut
-    own = (seen.mask.numpy() > 0.5) & above
-    both = torch.as_tensor((seen.mask.numpy() > 0.99) & (frames.rgba[..., 3] == 255) & above)
-    cosine = (torch.nn.functional.normalize(seen.normals, dim=-1) * normals).sum(-1)[both]
-    ious = (own & mask).sum((1, 2)) / np.maximum((own | mask).sum((1, 2)), 1)
-
-    true = truth.made.landmarks @ truth.place[:3, :3].T + truth.place[:3, 3]
-    off = (fitted.head.landmarks(fitted.vertices) - true) @ front[:2, :3].T
-    eyes = np.linalg.norm((true[OUTER_EYES[0]] - true[OUTER_EYES[1]]) @ front[:2, :3].T)
+    masks = seen.mask.numpy() * (np.arange(_SIZE)[:, None] + 1 <= truth.cut)
+    both = (masks > 0.99) & (true_masks > 0.99)
+    normals = torch.nn.functional.normalize(seen.normals, dim=-1).numpy()
+    cosine = (normals * true_normals).sum(-1)[both]
+    own, true = masks > 0.5, true_masks > 0.5
+    ious = (own & true).sum((1, 2)) / np.maximum((own | true).sum((1, 2)), 1)
+    off = fitted.head.landmarks(fitted.vertices) @ front[:2, :3].T + front[:2, 3] - truth.marks
+    eyes = np.linalg.norm(np.subtract(*truth.marks[list(OUTER_EYES)]))
     return {
-        **chamfers(truth, fitted),
-        "normals": float(torch.rad2deg(torch.arccos(cosine.clamp(-1, 1))).mean()), "iou": float(ious.mean()),
-        "landmarks": float(100 * np.linalg.norm(off, axis=1).mean() / eyes),
+        **chamfers(truth, fitted), "normals": float(np.degrees(np.arccos(cosine.clip(-1, 1))).mean()),
+        "iou": float(ious.mean()), "landmarks": float(100 * np.linalg.norm(off, axis=1).mean() / eyes),
     }  # fmt: skip
 
 
 def chamfers(truth, fitted: Fitted) -> dict[str, float]:
     """Give the Chamfer metrics of a fitted head: of what is seen from outside, above the cut.
 
-    truth: a `Truth`, or anything else with its surface, cameras (6, 4, 4) and cut, such as a `Reference`.
+    truth: a `Truth` or a `Reference`.
     """
     up, surface = truth.cameras[0, 1, :3], _visible(*truth.surface, truth)
     unit = 100 / np.ptp(surface[0][np.unique(surface[1])] @ (up / np.linalg.norm(up)))

@@ -10,14 +10,13 @@ from soaplib.data import HeadPose, Part, Portrait, Views
 from soaplib.errors import UserError
 from soaplib.evaluation.fitted import Fitted
 from soaplib.evaluation.glb import joined, read_glb
-from soaplib.evaluation.measures import HELD_OUT_YAWS, UNITS, chamfers, rig
+from soaplib.evaluation.measures import UNITS, rig, shape
 from soaplib.evaluation.views import normal_error, unseen_iou, unseen_psnr
 from soaplib.fitting import fit_head
 from soaplib.head import HeadModel
-from soaplib.landmarks import OUTER_EYES
 from soaplib.multiview.geometric import posed_vertices, view_cameras
 from soaplib.portrait import Picture, make_portrait
-from soaplib.render import camera_rotation, draw, orthographic, render_views, turn
+from soaplib.render import camera_rotation, draw, orthographic, render_views
 
 REFERENCE_UNITS = {
     name: UNITS[name]
@@ -52,6 +51,11 @@ class Reference:
     def surface(self) -> tuple[np.ndarray, np.ndarray]:
         """All that is solid as one mesh, (V, 3) and (F, 3)."""
         return _joined(self.parts)[:2]
+
+    @property
+    def marks(self) -> np.ndarray:
+        """The portrait's landmarks (478, 2) in pixels of the views."""
+        return self.portrait.landmarks * (VIEW_SIZE / self.portrait.image.shape[0])
 
     def normals(self, cameras: np.ndarray, size: int) -> tuple[np.ndarray, np.ndarray]:
         """Give unit normals (N, S, S, 3), 0 outside, and coverage (N, S, S), nothing of it below the portrait's cut."""
@@ -141,30 +145,9 @@ def make_reference(path: pathlib.Path, head: HeadModel) -> Reference:
 def measure_reference(reference: Reference, fitted: Fitted) -> dict[str, float]:
     """Give the metrics of one head, named in `REFERENCE_UNITS`; reference, fitted: as `fit` returns them.
 
-    chamfer, of what is seen from outside above the cut; normals and iou at `HELD_OUT_YAWS`; landmarks against those
-    found in the portrait; and what `rig` checks.
+    Its landmarks are those found in the portrait, as a file tells no others.
     """
-    front = reference.cameras[0]
-    cameras = np.stack([turn(front, yaw, reference.pivot) for yaw in HELD_OUT_YAWS])
-    true_normals, true_masks = reference.normals(cameras, VIEW_SIZE)
-    vertices = torch.as_tensor(fitted.vertices, dtype=torch.float32)
-    seen = render_views(
-        vertices, torch.as_tensor(fitted.faces), torch.as_tensor(cameras, dtype=torch.float32), (VIEW_SIZE, VIEW_SIZE)
-    )  # fmt: skip
-    own = seen.mask.numpy() * (np.arange(VIEW_SIZE)[:, None] + 1 <= reference.cut)
-    both = (own > 0.99) & (true_masks > 0.99)
-    normals = torch.nn.functional.normalize(seen.normals, dim=-1).numpy()
-    angles = np.degrees(np.arccos((normals * true_normals).sum(-1)[both].clip(-1, 1)))
-    own, true = own > 0.5, true_masks > 0.5
-    ious = (own & true).sum((1, 2)) / np.maximum((own | true).sum((1, 2)), 1)
-
-    camera, marks = reference.pose.camera, reference.portrait.landmarks
-    off = fitted.head.landmarks(fitted.vertices) @ camera[:2, :3].T + camera[:2, 3] - marks
-    eyes = np.linalg.norm(np.subtract(*marks[list(OUTER_EYES)]))
-    return {
-        **chamfers(reference, fitted), "normals": float(angles.mean()), "iou": float(ious.mean()),
-        "landmarks": float(100 * np.linalg.norm(off, axis=1).mean() / eyes), **rig(fitted), "seconds": fitted.seconds,
-    }  # fmt: skip
+    return {**shape(reference, fitted), **rig(fitted), "seconds": fitted.seconds}
 
 
 def measure_reference_views(reference: Reference, views: Views) -> dict[str, float]:

@@ -43,6 +43,16 @@ class Truth:
         """All painted surfaces as one mesh: (V, 3) in the fitted head's world, (F, 3)."""
         return self.scene.values[:, :3].astype(np.float64), self.scene.faces[:, :3]
 
+    @property
+    def marks(self) -> np.ndarray:
+        """The true landmarks (478, 2) in pixels of the views."""
+        return project(self.made.landmarks, self.cameras[0] @ self.place)
+
+    def normals(self, cameras: np.ndarray, size: int) -> tuple[np.ndarray, np.ndarray]:
+        """Give unit normals (N, S, S, 3), 0 outside, and coverage (N, S, S), nothing of it below the portrait's cut."""
+        frames = paint(self.scene, cameras, size, np.full(len(cameras), self.cut * size / VIEW_SIZE))
+        return unit_normals(frames), frames.rgba[..., 3].astype(np.float32) / 255
+
     def views(self) -> Views:
         """Give the true six views, 256 x 256."""
         frames = paint(self.scene, self.cameras, VIEW_SIZE, np.full(6, self.cut))
