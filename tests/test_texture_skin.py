@@ -6,10 +6,12 @@ import numpy as np
 import pytest
 from test_texture_paint import scene
 
+import soaplib.texture.skin
 from soaplib.data import REGIONS, Portrait
+from soaplib.render import project
 from soaplib.texture import paint
 from soaplib.texture.posed import posed_head
-from soaplib.texture.skin import _not_slivers, _unfolded, _upper_lashes
+from soaplib.texture.skin import _not_slivers, _strengths, _unfolded, _upper_lashes
 from soaplib.texture.surface import graph_laplacian
 
 
@@ -79,3 +81,24 @@ def test_slivers_of_a_lip_are_not_believed():
     assert _not_slivers(head, laplacian, alone)[one] == 0
     assert _not_slivers(head, laplacian, np.ones(len(lips))).min() == 1
     assert _not_slivers(head, laplacian, np.zeros(len(lips)))[~lips].min() == 1
+
+
+def test_behind_eyes_and_mouth_the_back_of_the_head_is_believed(monkeypatch):
+    """What the portrait's eyes and mouth hide from the skin there is none of the back's business."""
+    met = []
+
+    def watched(texels, faces, outside, cavity, points, *rest):
+        met.append((points, _strengths(texels, faces, outside, cavity, points, *rest)[1]))
+        return met[-1][1], met[-1][1]
+
+    monkeypatch.setattr(soaplib.texture.skin, "_strengths", watched)
+    head, pose, views, portrait, parts = scene()
+    paint(head, pose, views, portrait, parts, size=512)
+    points, strength = met[0]
+    column, row = project(points.astype(float), pose.camera).astype(int).clip(0, len(portrait.regions) - 1).T
+    eyes = np.isin(
+        portrait.regions[row, column], [REGIONS.index(name) for name in ("eyes", "irises", "mouth")]
+    )
+    behind = points[:, 2] < np.quantile(points[:, 2], 0.2)
+    assert (eyes & behind).sum() > 50 and strength[behind].min() > 0.99
+    assert strength[eyes & ~behind].min() == 0

@@ -116,8 +116,12 @@ def _strengths(texels, faces, outside, cavity, points, directions, seer, portrai
     drawn = bool(portrait.report.get("stylised"))
     hidden = _beneath(("eyes", "irises"), _EYE_RIM, _EYE_RIM, _MOST_COVERED[drawn], *where)
     hidden |= _beneath(("mouth",), _LIP_RIM * len(portrait.matte), 0, _MOUTH_COVERED[drawn], *where)
+    nearness = points @ seer.toward
+    before = nearness > np.median(nearness)  # not the back of the head, which lies behind eyes and mouth
+    hidden &= before
     in_mouth = at_pixels(grown(region_mask(portrait, ("mouth",)), 2), pixels) > 0
-    rest = np.where(hidden, 0, rest * (1 - at_pixels(_upper_lashes(portrait), pixels))).astype(np.float32)
+    lashes = np.where(before, at_pixels(_upper_lashes(portrait), pixels), 0)
+    rest = np.where(hidden, 0, rest * (1 - lashes)).astype(np.float32)
     inner[hidden & (inner < 1)] = 0  # the edge of the lips is as hidden as they are
     inner[at_pixels(grown(teeth_pixels(portrait).astype(np.uint8), 2), pixels) > 0] = 0
     first = np.where(in_mouth, np.maximum(rest, inner), rest).astype(np.float32)
