@@ -54,7 +54,7 @@ class Poser:
         _pose(
             self.vertices, self.normals, self.skin_weights, (self.rows, self.deltas, self.starts),
             (self.turn_rows, self.turns, self.turn_starts),
-            weights.reshape(-1, weights.shape[-1]), transforms.reshape(-1, *transforms.shape[-3:]),
+            weights.reshape(int(np.prod(batch)), weights.shape[-1]), transforms.reshape(-1, *transforms.shape[-3:]),
             vertices.reshape(-1, *self.vertices.shape), normals.reshape(-1, *self.vertices.shape),
         )  # fmt: skip
         return vertices, normals
@@ -64,7 +64,10 @@ def pose_vertices(
     part: Part, joints: np.ndarray, weights: np.ndarray, rotations: np.ndarray
 ) -> tuple[np.ndarray, np.ndarray]:
     """Pose `part` once or for a batch; see `Poser.pose`, the quicker way to pose one part often."""
-    return Poser.of(part, joints).pose(weights, rotations)
+    weights = np.asarray(weights)
+    used = weights.reshape(-1, weights.shape[-1]).any(0)  # how normals turn need be known of these alone
+    worn = dataclasses.replace(part, morphs=part.morphs[used])
+    return Poser.of(worn, joints).pose(weights[..., used], rotations)
 
 
 def joint_transforms(joints: np.ndarray, rotations: np.ndarray) -> np.ndarray:
